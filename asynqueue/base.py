@@ -1,0 +1,388 @@
+"""
+The front door: a queue that workers are attached to and calls are made through.
+"""
+
+from collections.abc import Hashable
+from enum import Enum
+from typing import Any, Callable, Optional
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer
+from twisted.python.failure import Failure
+
+from asynqueue.errors import QueueRunError, WorkerError
+from asynqueue.info import aboutCall, aboutObject
+from asynqueue.looper import theReactor
+from asynqueue.messages import Status
+from asynqueue.outcomes import Outcomes
+from asynqueue.queues import Queue
+from asynqueue.tasks import Task, TaskFactory
+from asynqueue.workforce import TaskHandler
+
+
+class QueueState(Enum):
+    """
+    The stages of a L{TaskQueue}'s life, each followed by the next.
+    """
+
+    RUNNING = "takes calls"
+    STOPPING = "lets its workers finish what they have"
+    STOPPED = "has no workers any more"
+
+
+class TaskQueue:
+    """
+    I have calls run by workers, the most urgent first.
+
+    Those of equal priority run in the order in which they were made. A call in
+    a series that no worker is qualified for waits until one is, and holds up no
+    other.
+
+    I shut down by myself before the reactor does.
+
+    @ivar timeout: How long L{shutdown} and L{detachWorker} wait for tasks that
+        run, in seconds; C{None} for as long as they take.
+    @ivar grace: How long they wait at most when the reactor stops, in seconds.
+    @ivar returnFailure: C{True} to have a call that fails do so by its
+        Deferred's errback.
+    @ivar th: My L{TaskHandler}.
+    @ivar q: My L{Queue}.
+    @ivar taskFactory: My L{TaskFactory}.
+    """
+
+    def __init__(
+        self,
+        *workers: Any,
+        timeout: Optional[float] = None,
+        grace: float = 5.0,
+        warn: bool = False,
+        verbose: bool = False,
+        spew: bool = False,
+        returnFailure: bool = True,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param workers: Providers of L{IWorker<asynqueue.interfaces.IWorker>} to
+            begin with.
+        @param warn: C{True} to log errors.
+        @param verbose: C{True} to log them with their tracebacks.
+        @param spew: C{True} to log every result.
+        @param returnFailure: C{False} to have no call fail: the text of its
+            error is its result. With I{warn} the error is logged, without it is
+            written to stderr and the reactor stops a second later.
+        @param reactor: The reactor to use, the global one if C{None}.
+        """
+        self.timeout = timeout
+        self.grace = grace
+        self.returnFailure = returnFailure
+        self._reactor = theReactor(reactor)
+        self._state = QueueState.RUNNING
+        self._waiters: "list[Deferred[None]]" = []
+        self._bereft: dict[Hashable, BaseException] = {}
+        self.taskFactory = TaskFactory(reactor=self._reactor)
+        self.th = TaskHandler(self._reactor)
+        self.q = Queue(self.th)
+        self.th.whenReady = self.q.dispatch
+        self.th.whenReturned = self._returned
+        self.th.whenLost = self._lost
+        self.outcomes = Outcomes(self._retry, warn, verbose, spew, self._reactor)
+        self._trigger = self._reactor.addSystemEventTrigger(
+            "before", "shutdown", self._reactorStops
+        )
+        for worker in workers:
+            self.attachWorker(worker)
+
+    def __len__(self) -> int:
+        """
+        @return: How many workers I have.
+        """
+        return len(self.th.workers)
+
+    def __bool__(self) -> bool:
+        """
+        @return: C{True} if I am running and have a worker.
+        """
+        return self.isRunning() and len(self) > 0
+
+    def isRunning(self) -> bool:
+        """
+        @return: C{True} until I am shut down.
+        """
+        return self._state is QueueState.RUNNING
+
+    def call(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        niceness: int = 0,
+        series: Hashable = None,
+        timeout: Optional[float] = None,
+        doNext: bool = False,
+        doLast: bool = False,
+        consumer: Any = None,
+        raw: Optional[bool] = None,
+        returnFailure: Optional[bool] = None,
+        retries: int = 1,
+        **kw: Any,
+    ) -> "Deferred[Any]":
+        """
+        Has a worker call a callable with the arguments, and all keywords but
+        those below.
+
+        @keyword niceness: How urgent it is: an integer from -20, the most
+            urgent, to 20. See L{TaskFactory} for what it comes to.
+        @keyword series: Any hashable. Only a worker qualified for it runs the
+            call; every worker is for C{None}.
+        @keyword timeout: How long the call may take once a worker has it, in
+            seconds. A process that overruns is killed and replaced.
+        @keyword doNext: C{True} to have it run before all calls that wait and
+            were made without it.
+        @keyword doLast: C{True} to have it run after them. I{doNext} wins.
+        @keyword consumer: A provider of C{IConsumer}, to which the items are
+            written if the result is an iterator.
+        @keyword raw: C{True} to have an iterator come back as the value that it
+            is, C{False} to have it come as a
+            L{Deferator<asynqueue.iteration.Deferator>}; C{None} for what the
+            worker was made with.
+        @keyword returnFailure: Overrides my own I{returnFailure}.
+        @keyword retries: How often it is tried again when it has timed out.
+        @return: A Deferred that fires with the result: the value, a
+            L{Deferator<asynqueue.iteration.Deferator>}, or the consumer once it
+            has all items. It fails with what the call raised, with a
+            L{WorkerError<asynqueue.errors.WorkerError>} if that is all that can
+            be told, a L{WorkerDied<asynqueue.errors.WorkerDied>} if the process
+            died of it, a L{TimeoutError<asynqueue.errors.TimeoutError>}, or a
+            L{QueueRunError<asynqueue.errors.QueueRunError>} if I am shut down
+            before it began. When it is cancelled, the call is not made, or
+            abandoned in the middle if the worker can do that.
+        @raise TypeError: if I{func} is not callable or the consumer is none.
+        @raise ValueError: if the niceness, the timeout or I{retries} is out of
+            range.
+        @raise QueueRunError: if I was shut down.
+        """
+        if consumer is not None and not IConsumer.providedBy(consumer):
+            raise TypeError(
+                f"consumer has to provide IConsumer, which {aboutObject(consumer)} "
+                "does not"
+            )
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise ValueError(f"retries has to be an integer from 0, not {retries!r}")
+        task = self.newTask(func, args, kw, niceness, series, timeout)
+        task.raw = raw
+        task.retries = retries
+        if doNext:
+            task.rush()
+        elif doLast:
+            task.relax()
+        if returnFailure is None:
+            returnFailure = self.returnFailure
+        task.d.addCallback(self.outcomes.settle, task, consumer, returnFailure)
+        if series in self._bereft:
+            self._fail(task, self._bereft[series])
+        else:
+            self.q.put(task)
+        return task.d
+
+    def update(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        ephemeral: bool = False,
+        sequential: bool = False,
+        series: Hashable = None,
+        timeout: Optional[float] = None,
+        raw: Optional[bool] = None,
+        **kw: Any,
+    ) -> "Deferred[list[Any]]":
+        """
+        Has every worker call a callable, before any call that it has not yet
+        got, and each that comes later or begins anew as the first thing it
+        does.
+
+        @keyword ephemeral: C{True} if workers that come later need not.
+        @keyword sequential: C{True} to have one worker call it after the other.
+        @keyword series: To have only workers qualified for it call it.
+        @keyword timeout: As in L{call}, but there is no second try.
+        @keyword raw: As in L{call}.
+        @return: A Deferred that fires with a list of the results in the order
+            of the workers, when all are there. It fails with the first error
+            if there is any; workers that come later are not updated if it
+            failed on all.
+        @raise TypeError: if I{func} is not callable.
+        @raise ValueError: if there is a I{consumer} among the keywords, or the
+            timeout is out of range.
+        @raise QueueRunError: if I was shut down.
+        """
+        if "consumer" in kw:
+            raise ValueError("An update has many results, and so takes no consumer")
+        task = self.newTask(func, args, kw, 0, series, timeout)
+        task.raw = raw
+        d = self.th.update(task, ephemeral, sequential)
+        return d.addCallback(self._updated, task)
+
+    def newTask(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kw: dict[str, Any],
+        niceness: int = 0,
+        series: Hashable = None,
+        timeout: Optional[float] = None,
+    ) -> Task:
+        """
+        Makes a task of a call, but does nothing with it.
+
+        @raise TypeError: if I{func} is not callable.
+        @raise ValueError: if the niceness or the timeout is out of range.
+        @raise QueueRunError: if I was shut down.
+        """
+        if not callable(func):
+            raise TypeError(
+                f"The first argument has to be callable, which {aboutObject(func)} "
+                "is not"
+            )
+        if not self.isRunning():
+            raise QueueRunError(
+                f"The call {aboutCall((func, args, kw))} was made after the queue "
+                "had been shut down"
+            )
+        task: Task = self.taskFactory.new(func, args, kw, niceness, series, timeout)
+        return task
+
+    def attachWorker(self, worker: Any) -> "Deferred[int]":
+        """
+        Gives me a worker.
+
+        @return: A Deferred that fires with its ID, an integer, once it takes
+            tasks; or fails with the reason why it never will.
+        @raise ImplementationError: if it does not provide C{IWorker}.
+        @raise InvariantError: if its qualifications are not lists.
+        @raise QueueRunError: if I was shut down.
+        """
+        if not self.isRunning():
+            raise QueueRunError("A worker was attached to a queue that was shut down")
+        d = self.th.hire(worker)
+        for series in list(self._bereft):
+            if self.th.roster(series):
+                del self._bereft[series]
+        return d
+
+    def detachWorker(
+        self,
+        workerOrID: Any,
+        reassign: bool = False,
+        crash: bool = False,
+    ) -> "Deferred[list[Task]]":
+        """
+        Takes a worker away when it has done the tasks that it has. It gets my
+        I{timeout} for that, if I have one.
+
+        @param workerOrID: The worker, or its ID.
+        @param reassign: C{True} to have other workers run the tasks that it did
+            not do. Else they fail with a
+            L{WorkerError<asynqueue.errors.WorkerError>}.
+        @param crash: C{True} to end it at once.
+        @return: A Deferred that fires when it is gone, with a list of the tasks
+            that it did not do; empty if I have no such worker.
+        """
+        ID = workerOrID
+        if not isinstance(workerOrID, int):
+            if workerOrID not in self.th.workers.values():
+                return succeed([])
+            ID = workerOrID.ID
+        d = self.th.terminate(ID, self.timeout, crash, reassign)
+        return d if reassign else d.addCallback(self._endUnfinished)
+
+    def qualifyWorker(self, worker: Any, series: Hashable) -> None:
+        """
+        Qualifies one of my workers for one more series.
+        """
+        self.th.qualify(worker, series)
+        self._bereft.pop(series, None)
+
+    def workers(self, ID: Optional[int] = None) -> Any:
+        """
+        @return: A list of my workers; or the one with the ID if one is given,
+            C{None} if there is no such.
+        """
+        return list(self.th.workers.values()) if ID is None else self.th.workers.get(ID)
+
+    def shutdown(self) -> "Deferred[None]":
+        """
+        Takes no more calls, fails those that wait with a
+        L{QueueRunError<asynqueue.errors.QueueRunError>}, and lets those that
+        run finish. They get my I{timeout} for that, if I have one, before they
+        are ended and fail with a
+        L{WorkerError<asynqueue.errors.WorkerError>}.
+
+        @return: A Deferred that fires when all is over and the workers are
+            gone. If I am shut down already it waits for that.
+        """
+        if self._state is QueueState.STOPPED:
+            return succeed(None)
+        d: "Deferred[None]" = Deferred()
+        self._waiters.append(d)
+        if self._state is QueueState.RUNNING:
+            self._state = QueueState.STOPPING
+            for task in self.q.shutdown():
+                call = aboutCall(task.callTuple)
+                self._fail(
+                    task,
+                    QueueRunError(f"The queue was shut down before {call} was run"),
+                )
+            self.th.shutdown(self.timeout).addCallback(self._stopped)
+        return d
+    def _reactorStops(self) -> "Deferred[None]":
+        self._trigger = None
+        d = self.shutdown()
+        patience = self._reactor.callLater(self.grace, self.th.crash)
+        return d.addCallback(lambda _: patience.active() and patience.cancel())
+
+    def _stopped(self, unfinished: list[Task]) -> None:
+        self._endUnfinished(unfinished)
+        self.outcomes.shutdown()
+        self._state = QueueState.STOPPED
+        if self._trigger is not None:
+            self._reactor.removeSystemEventTrigger(self._trigger)
+        waiters, self._waiters = self._waiters, []
+        for d in waiters:
+            d.callback(None)
+
+    def _fail(self, task: Task, error: BaseException) -> None:
+        task.callback((Status.ERROR, error))
+
+    def _endUnfinished(self, tasks: list[Task]) -> list[Task]:
+        for task in tasks:
+            call = aboutCall(task.callTuple)
+            self._fail(
+                task, WorkerError(f"Its worker was ended before {call} was done")
+            )
+        return tasks
+
+    def _retry(self, task: Task) -> "Optional[Deferred[Any]]":
+        if not self.isRunning():
+            return None
+        again = task.copy()
+        self.q.put(again)
+        return again.d
+
+    def _returned(self, tasks: list[Task]) -> None:
+        if self.isRunning():
+            for task in tasks:
+                self.q.put(task)
+        else:
+            self._endUnfinished(tasks)
+
+    def _lost(self, allSeries: list[Hashable], why: Failure) -> None:
+        for series in allSeries:
+            self._bereft[series] = why.value
+            for task in self.q.cancelSeries(series):
+                self._fail(task, why.value)
+
+    def _updated(self, results: list[tuple[Any, Any]], task: Task) -> Any:
+        values = [
+            self.outcomes.settle(result, task, None, self.returnFailure)
+            for result in results
+        ]
+        failures = [value for value in values if isinstance(value, Failure)]
+        return failures[0] if failures else values

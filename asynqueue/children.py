@@ -1,0 +1,259 @@
+"""
+Starting, watching and ending the processes of workers.
+"""
+
+import atexit
+import multiprocessing
+import multiprocessing.connection
+import multiprocessing.forkserver
+import multiprocessing.util
+import os
+import threading
+import time
+from multiprocessing.context import BaseContext
+from typing import Any, Optional, Union
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from asynqueue import entry
+from asynqueue.errors import WorkerDied
+from asynqueue.looper import deferUntilEnded
+
+KILL_AFTER = 1.0
+"""
+How long a process has to follow a SIGTERM, in seconds, before it is killed. It
+does so at once unless it was stopped or a call changed its handler.
+"""
+
+_starting = threading.Lock()
+_living: "set[Child]" = set()
+
+
+def getContext(context: Union[None, str, BaseContext] = None) -> BaseContext:
+    """
+    @param context: A C{multiprocessing} context, the name of a start method, or
+        C{None} for C{"forkserver"} where the platform has it and else
+        C{"spawn"}.
+    @raise ValueError: if the platform has no such start method.
+    @raise TypeError: if it is none of these.
+    """
+    known = multiprocessing.get_all_start_methods()
+    if context is None:
+        context = "forkserver" if "forkserver" in known else "spawn"
+    if isinstance(context, str):
+        if context not in known:
+            raise ValueError(
+                f"No start method is called {context!r}. Here there are: "
+                + ", ".join(known)
+            )
+        context = multiprocessing.get_context(context)
+    if not isinstance(context, BaseContext):
+        raise TypeError(
+            "context has to be a multiprocessing context or the name of a start "
+            f"method, not {context!r}"
+        )
+    if context.get_start_method() == "forkserver":
+        _preload(context)
+    return context
+
+
+def _preload(context: BaseContext) -> None:
+    """
+    Has the fork server import the far side, beside what the application wants
+    it to.
+    """
+    server = multiprocessing.forkserver._forkserver
+    wanted = list(getattr(server, "_preload_modules", ["__main__"]))
+    if entry.__name__ not in wanted:
+        context.set_forkserver_preload([*wanted, entry.__name__])
+
+
+def refuseInBootstrap() -> None:
+    """
+    @raise RuntimeError: if this process is a child that is still importing its
+        parent's main module, and so the module lacks its guard.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "A worker process was about to start workers of its own, because it "
+            "imports your main module and the module starts them when it is "
+            "imported. Put what the program does into a function, and call it "
+            "only under\n\n    if __name__ == '__main__':\n"
+        )
+
+
+class Child:
+    """
+    I am one worker process, seen from its parent.
+
+    A thread of mine starts it, because starting blocks, and then waits for its
+    end. The process is not a daemonic one, so its calls may start processes;
+    that it never outlives the parent nor keeps it from exiting is seen to here
+    and in L{asynqueue.entry}.
+
+    @ivar started: A Deferred that fires with the near end of its pipe, or fails
+        with a L{WorkerDied<asynqueue.errors.WorkerDied>} if it cannot be
+        started.
+    @ivar died: A Deferred that fires with its exit code when it has ended:
+        negative for a signal, C{None} if nobody knows. It does not fire if the
+        process could not be started.
+    @ivar pid: Its ID, C{None} before it is started.
+    @ivar exitcode: Its exit code, C{None} before it has ended.
+    """
+
+    def __init__(
+        self, context: BaseContext, settings: entry.Settings, reactor: Any
+    ) -> None:
+        self.started: "Deferred[Any]" = Deferred()
+        self.died: "Deferred[Optional[int]]" = Deferred()
+        self.pid: Optional[int] = None
+        self.exitcode: Optional[int] = None
+        self._context = context
+        self._settings = settings
+        self._reactor = reactor
+        self._process: Any = None
+        self._mustEnd = False
+        self._killCall: Any = None
+        self._thread = threading.Thread(
+            target=self._live, name="asynqueue worker's watch", daemon=True
+        )
+
+    def start(self) -> None:
+        """
+        Begins to start the process.
+        """
+        _living.add(self)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """
+        @return: C{True} from when the process is started until it has ended.
+        """
+        return self._process is not None
+
+    def terminate(self) -> None:
+        """
+        Ends the process by SIGTERM, and by SIGKILL if it does not follow.
+        """
+        self._mustEnd = True
+        if self._process is not None and self._killCall is None:
+            self._killCall = self._reactor.callLater(KILL_AFTER, self.kill)
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """
+        Ends the process by SIGKILL.
+        """
+        self._mustEnd = True
+        if self._process is not None:
+            self._process.kill()
+
+    def killAtExit(self) -> None:
+        """
+        Kills the process from outside of the reactor, at the interpreter's
+        exit.
+        """
+        if self._process is not None:
+            self._process.kill()
+
+    def _live(self) -> None:
+        """
+        What the thread does, from before the process's beginning to after its
+        end.
+        """
+        tell = self._reactor.callFromThread
+        try:
+            process, near = self._launch()
+        except BaseException:
+            tell(self._ended, self._failed, Failure())
+            return
+        tell(self._launched, near)
+        exitCode = _awaitEnd(process)
+        self._process = None
+        process.close()
+        tell(self._ended, self._isDead, exitCode)
+
+    def _launch(self) -> tuple[Any, Any]:
+        near, far = self._context.Pipe()
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=entry.main, args=(far, self._settings), name="asynqueue worker"
+        )
+        try:
+            with _starting:
+                process.start()
+        except BaseException:
+            near.close()
+            raise
+        finally:
+            far.close()
+        self.pid = process.pid
+        self._process = process
+        return process, near
+
+    def _launched(self, near: Any) -> None:
+        self.started.callback(near)
+        if self._mustEnd:
+            self.terminate()
+
+    def _ended(self, f: Any, result: Any) -> None:
+        """
+        Runs when the thread has said that it ends.
+        """
+        _living.discard(self)
+        if self._killCall is not None and self._killCall.active():
+            self._killCall.cancel()
+        deferUntilEnded(self._thread, self._reactor).addCallback(lambda _: f(result))
+
+    def _failed(self, failure: Failure) -> None:
+        error = WorkerDied(
+            f"A worker process could not be started: {failure.type.__name__}: "
+            f"{failure.getErrorMessage()}"
+        )
+        error.__cause__ = failure.value
+        self.started.errback(error)
+
+    def _isDead(self, exitCode: Optional[int]) -> None:
+        self.exitcode = exitCode
+        self.died.callback(exitCode)
+
+
+def _awaitEnd(process: Any) -> Optional[int]:
+    """
+    Blocks until a process has ended.
+
+    It asks the kernel about the process itself where that can be, not about
+    its sentinel, which the process's own children may hold open. It leaves
+    the reaping to C{exitcode}, under the lock under which processes are
+    started, because starting one reaps others.
+    """
+    if isinstance(process, multiprocessing.process.BaseProcess) and (
+        getattr(process, "_start_method", None) == "forkserver"
+    ):
+        multiprocessing.connection.wait([process.sentinel])
+    elif getattr(os, "waitid", None) is not None:
+        try:
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            # Somebody else has reaped it; perhaps he knows more.
+            pass
+    else:
+        process.join()
+    for pause in (0, 0.001, 0.01, 0.1):
+        time.sleep(pause)
+        with _starting:
+            exitCode: Optional[int] = process.exitcode
+        if exitCode is not None:
+            return exitCode
+    return None
+
+
+def _killAll(owner: int) -> None:
+    if os.getpid() == owner:
+        for child in list(_living):
+            child.killAtExit()
+
+
+# Runs before the function by which multiprocessing waits for all children,
+# because that was registered when multiprocessing.util was imported.
+atexit.register(_killAll, os.getpid())

@@ -1,0 +1,299 @@
+"""
+What a worker goes through in a queue, from being hired to being let go.
+"""
+
+from collections.abc import Hashable
+from enum import Enum
+from typing import Any, NamedTuple, Optional
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from asynqueue.errors import WorkerError, asFailure
+from asynqueue.interfaces import IRestartable
+from asynqueue.looper import theReactor
+from asynqueue.messages import Status
+from asynqueue.tasks import AssignmentFactory, Task, entrust
+from asynqueue.util import branch
+
+ATTEMPTS = 4
+"""
+How often in a row a worker may fail to come up before it is given up.
+"""
+
+PAUSE = 0.1
+"""
+How long to wait, in seconds, before its second attempt; twice as long before
+each further one.
+"""
+
+
+class EmployeeState(Enum):
+    """
+    The stages of a worker's employment. Moves: PREPARING to WORKING when it is
+    up and has run the updates; WORKING to PREPARING when it resigns but can
+    begin anew; either to LEFT.
+    """
+
+    PREPARING = "comes up and runs the updates"
+    WORKING = "takes tasks"
+    LEFT = "takes no more tasks"
+
+
+class Update(NamedTuple):
+    """
+    One worker's copy of an update, and the update that it is a copy of.
+    """
+
+    task: Task
+    origin: Task
+
+
+class Employer:
+    """
+    What an L{Employee} needs of whoever hired it. Override me.
+    """
+
+    def savedUpdates(self, series: "list[Hashable]") -> "list[Task]":
+        """
+        @return: The updates that a newcomer with these qualifications runs.
+        """
+        return []
+
+    def ready(self) -> None:
+        """
+        An employee has become ready for a task.
+        """
+
+    def returned(self, tasks: "list[Task]") -> None:
+        """
+        An employee gives back tasks that it had but did not begin.
+        """
+
+    def lost(self, employee: "Employee", why: Failure) -> None:
+        """
+        An employee will never take tasks again.
+        """
+
+
+class Employee:
+    """
+    I see one worker through its employment.
+
+    @ivar worker: The L{IWorker<asynqueue.interfaces.IWorker>} provider.
+    @ivar state: An L{EmployeeState}.
+    @ivar hired: A Deferred that fires with the worker's ID when it first takes
+        tasks, or is let go before; or fails if it never came up.
+    @ivar unfinished: The tasks that it had not done when it left.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, worker: Any, employer: Employer, factory: AssignmentFactory, reactor: Any
+    ) -> None:
+        self.worker = worker
+        self.state = EmployeeState.PREPARING
+        self.hired: "Deferred[int]" = Deferred()
+        self.unfinished: list[Task] = []
+        self._employer = employer
+        self._factory = factory
+        self._reactor = reactor
+        self._backlog: list[Update] = []
+        self._updating: dict[Task, Task] = {}
+        self._attempts = 0
+        self._preparing: "Deferred[None]" = succeed(None)
+        self._nextAttempt: Any = None
+        self._patience: Any = None
+        self._left: "Deferred[list[Task]]" = Deferred()
+        worker.setResignator(self.resigned)
+
+    def qualifications(self) -> "list[Hashable]":
+        """
+        @return: A list of the series that the worker takes tasks of, each once.
+        """
+        worker = self.worker
+        return list(dict.fromkeys([None, *worker.iQualified, *worker.cQualified]))
+
+    def begin(self) -> None:
+        """
+        Has the worker come up, run the updates, and then take tasks.
+        """
+        self.state = EmployeeState.PREPARING
+        self._preparing = Deferred.fromCoroutine(self._comeUp())
+        self._preparing.addCallbacks(lambda _: self._cameUp(), self._cameNotUp)
+
+    def offer(self) -> None:
+        """
+        Lets the worker have a task, of any series that it is qualified for.
+        """
+        if self.state is EmployeeState.WORKING:
+            for series in self.qualifications():
+                if self._factory.request(self.worker, series):
+                    return
+            self._employer.ready()
+
+    def finished(self) -> None:
+        """
+        The worker has done a task and is ready for another.
+        """
+        self._attempts = 0
+        self.offer()
+
+    def update(self, origin: Task) -> "Deferred[tuple[Any, Any]]":
+        """
+        Has the worker run its own copy of a task, before any that it has not
+        yet got.
+
+        @return: A Deferred that fires with the status and the result.
+        """
+        update = Update(origin.copy(), origin)
+        if self.state is EmployeeState.LEFT:
+            self._abandon(update, Failure(WorkerError("The worker was let go")))
+        elif self.state is EmployeeState.PREPARING:
+            self._backlog.append(update)
+        else:
+            self._run(update)
+        return update.task.d
+
+    def resigned(self) -> None:
+        """
+        The worker can run no more tasks as it is.
+        """
+        unbegun = self.worker.crash() or []
+        self._factory.cancelRequests(self.worker)
+        if self.state is EmployeeState.LEFT:
+            self.unfinished.extend(unbegun)
+            return
+        tasks = []
+        for task in unbegun:
+            task.release()
+            if task in self._updating:
+                self._backlog.append(Update(task, self._updating.pop(task)))
+            else:
+                tasks.append(task)
+        if self.state is EmployeeState.PREPARING:
+            self._preparing.cancel()
+        elif IRestartable.providedBy(self.worker):
+            self.begin()
+        else:
+            self._giveUp(Failure(WorkerError(f"The worker {self.worker!r} resigned")))
+        self._employer.returned(tasks)
+
+    def leave(
+        self, timeout: Optional[float], crash: bool
+    ) -> "Deferred[list[Task]]":
+        """
+        Takes no more tasks, and lets the worker go when it has done those that
+        it has.
+
+        @param timeout: How long to wait for that, in seconds, before it is made
+            to crash; C{None} for as long as it takes.
+        @param crash: C{True} to make it crash at once.
+        @return: A Deferred that fires when it is gone, with a list of the tasks
+            that it did not do.
+        """
+        self._retire(Failure(WorkerError("The worker was let go")))
+        if not self.hired.called:
+            self.hired.callback(self.worker.ID)
+        if crash:
+            self.crash()
+        else:
+            if timeout is not None:
+                self._patience = theReactor(self._reactor).callLater(
+                    timeout, self.crash
+                )
+            self.worker.stop().addBoth(self._gone)
+        return self.left()
+
+    def left(self) -> "Deferred[list[Task]]":
+        """
+        @return: Another Deferred like that of L{leave}.
+        """
+        return branch(self._left)
+
+    def crash(self) -> None:
+        """
+        Lets the worker go at once.
+        """
+        self.unfinished.extend(self.worker.crash() or [])
+        if IRestartable.providedBy(self.worker):
+            # It has something that takes a while to go.
+            self.worker.stop().addBoth(self._gone)
+        else:
+            self._gone(None)
+
+    def _gone(self, result: Any) -> None:
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
+        if isinstance(result, Failure):
+            self.log.failure(
+                "The worker {worker!r} could not be stopped",
+                result,
+                worker=self.worker,
+            )
+        if not self._left.called:
+            self._left.callback(self.unfinished)
+
+    async def _comeUp(self) -> None:
+        if IRestartable.providedBy(self.worker):
+            await self.worker.start()
+        toRun = [update.origin for update in self._backlog]
+        for origin in self._employer.savedUpdates(self.qualifications()):
+            if origin not in toRun:
+                status, result = await self._run(Update(origin.copy(), origin))
+                if Status(status).failed:
+                    asFailure(result).raiseException()
+        while self._backlog:
+            await self._run(self._backlog.pop(0))
+
+    def _run(self, update: Update) -> "Deferred[tuple[Any, Any]]":
+        """
+        @return: A Deferred that fires, beside the task's own, with the status
+            and the result.
+        """
+        self._updating[update.task] = update.origin
+        ran = branch(update.task.d)
+        entrust(update.task, self.worker)
+        return ran.addCallback(self._updated, update)
+
+    def _updated(self, result: tuple[Any, Any], update: Update) -> tuple[Any, Any]:
+        self._updating.pop(update.task, None)
+        return result
+
+    def _cameUp(self) -> None:
+        self.state = EmployeeState.WORKING
+        if not self.hired.called:
+            self.hired.callback(self.worker.ID)
+        self.offer()
+
+    def _cameNotUp(self, why: Failure) -> None:
+        if self.state is EmployeeState.LEFT:
+            return
+        self._attempts += 1
+        if self._attempts < ATTEMPTS and IRestartable.providedBy(self.worker):
+            self._nextAttempt = theReactor(self._reactor).callLater(
+                PAUSE * 2 ** (self._attempts - 1), self.begin
+            )
+        else:
+            self._giveUp(why)
+
+    def _giveUp(self, why: Failure) -> None:
+        self._retire(why)
+        if not self.hired.called:
+            self.hired.errback(why)
+        self._employer.lost(self, why)
+
+    def _retire(self, why: Failure) -> None:
+        self.state = EmployeeState.LEFT
+        self._factory.cancelRequests(self.worker)
+        self._preparing.cancel()
+        if self._nextAttempt is not None and self._nextAttempt.active():
+            self._nextAttempt.cancel()
+        backlog, self._backlog = self._backlog, []
+        for update in backlog:
+            self._abandon(update, why)
+
+    def _abandon(self, update: Update, why: Failure) -> None:
+        update.task.callback((Status.ERROR, why))

@@ -1,0 +1,130 @@
+"""
+Where a worker process begins.
+
+I prepare the process, then hand over to its universe. Standard library only.
+"""
+
+import multiprocessing.process
+import multiprocessing.resource_tracker
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection, wait
+from typing import NamedTuple
+
+from asynqueue.universe import ProcessUniverse
+
+
+class Settings(NamedTuple):
+    """
+    What a worker process is told at its start.
+
+    @ivar raw: C{True} if iterators are to be pickled as the values they are.
+    @ivar callStats: C{True} to keep the time that each call took.
+    @ivar useReactor: C{True} to run a Twisted reactor.
+    @ivar forked: C{True} if the process is a copy of its parent and has the
+        parent's descriptors.
+    """
+
+    raw: bool = False
+    callStats: bool = False
+    useReactor: bool = False
+    forked: bool = False
+
+
+def main(connection: "Connection[bytes, bytes]", settings: Settings) -> None:
+    """
+    Runs a worker process from its beginning to its end.
+    """
+    resetSignals()
+    parent = multiprocessing.process.parent_process()
+    sentinel = None if parent is None else parent.sentinel
+    if settings.forked:
+        letGoOfDescriptors({connection.fileno(), sentinel})
+    if sentinel is not None:
+        dieWithParent(sentinel)
+    if settings.useReactor:
+        from asynqueue import reactorside
+
+        reactorside.serve(connection, settings.raw, settings.callStats)
+    else:
+        ProcessUniverse(settings.raw, settings.callStats).loop(connection)
+    connection.close()
+
+
+def resetSignals() -> None:
+    """
+    Gives up the handlers that the parent had, ignores SIGINT (the parent
+    decides what Ctrl-C means) and lets SIGTERM end the process at once.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def letGoOfDescriptors(own: "set[int | None]") -> None:
+    """
+    Lets go of all that a forked process has open and does not need: the
+    reactor's sockets and poll, the siblings' ends of their pipes.
+
+    Each is replaced by the null device rather than closed. Its number stays
+    taken, so that an inherited file object cannot write into whatever would
+    have been opened under that number next.
+
+    @param own: The descriptors to keep beside the standard three.
+    """
+    tracker = multiprocessing.resource_tracker._resource_tracker
+    keep = own | {0, 1, 2, getattr(tracker, "_fd", None)}
+    with open(os.devnull, "r+b", buffering=0) as nothing:
+        for name in os.listdir("/proc/self/fd" if _onLinux else "/dev/fd"):
+            fd = int(name)
+            if fd in keep or fd == nothing.fileno():
+                continue
+            try:
+                os.fstat(fd)
+            except OSError:
+                # The descriptor of the listing itself, closed by now.
+                continue
+            os.dup2(nothing.fileno(), fd, inheritable=False)
+
+
+def dieWithParent(sentinel: int) -> None:
+    """
+    Ends this process when its parent is gone, whatever it is doing then.
+
+    @param sentinel: The descriptor of a pipe whose far end only the parent
+        holds.
+
+    On Linux the kernel does it: the pipe is told to raise SIGKILL here when
+    its other end closes. Unlike the parent-death signal of C{prctl}, this
+    follows the parent itself and not the thread or the fork server that
+    started the process; unlike a thread, it works in the middle of a call that
+    never lets another thread run. Elsewhere a thread watches the pipe.
+    """
+    if _onLinux:
+        import fcntl
+
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+        flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+        if wait([sentinel], 0):
+            # Gone already, before the kernel was told.
+            os._exit(1)
+    else:
+        threading.Thread(
+            target=_watch, args=(sentinel,), name="asynqueue parent", daemon=True
+        ).start()
+
+
+def _watch(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+_onLinux = sys.platform.startswith("linux")

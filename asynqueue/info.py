@@ -1,0 +1,57 @@
+"""
+Texts about calls.
+"""
+
+import reprlib
+from typing import Any
+
+from twisted.python.failure import Failure
+
+from asynqueue.messages import describe
+from asynqueue.runner import CallTuple
+
+_shortener = reprlib.Repr()
+_shortener.maxstring = _shortener.maxother = 60
+
+
+def aboutObject(x: object) -> str:
+    """
+    @return: A short C{repr} of any object, even one whose C{__repr__} raises.
+    """
+    try:
+        return _shortener.repr(x)
+    except Exception as e:
+        return f"<{type(x).__qualname__} whose repr raises {type(e).__name__}>"
+
+
+def aboutCallable(f: Any) -> str:
+    """
+    @return: The dotted name of a callable, as far as it has one.
+    """
+    name = getattr(f, "__qualname__", None)
+    if not isinstance(name, str):
+        return aboutObject(f)
+    module = getattr(f, "__module__", None)
+    return f"{module}.{name}" if isinstance(module, str) else name
+
+
+def aboutCall(callTuple: CallTuple) -> str:
+    """
+    @return: A call as it would be written, shortened: C{"math.pow(2, 3)"}.
+    """
+    f, args, kw = callTuple
+    words = [aboutObject(arg) for arg in args]
+    words.extend(f"{name}={aboutObject(value)}" for name, value in kw.items())
+    return f"{aboutCallable(f)}({', '.join(words)})"
+
+
+def aboutFailure(failure: Failure, callTuple: CallTuple) -> str:
+    """
+    @return: What went wrong, in which call, and the tracebacks as far as there
+        are any.
+    """
+    error = failure.value
+    return (
+        f"Exception '{describe(error)}' ({type(error).__qualname__}) doing call "
+        f"'{aboutCall(callTuple)}'\n{failure.getTraceback()}"
+    )

@@ -1,0 +1,138 @@
+"""
+What a worker, and what a poller, has to provide.
+"""
+
+from typing import Any, Callable
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface, invariant
+
+from asynqueue import errors
+
+
+def _qualificationsAreLists(worker: object) -> None:
+    for name in ("cQualified", "iQualified"):
+        if not isinstance(getattr(worker, name, None), list):
+            raise errors.InvariantError(
+                f"{name} of the worker {worker!r} has to be a list of series"
+            )
+
+
+class IWorker(Interface):
+    """
+    I run tasks, one or more at a time.
+
+    Every worker is qualified for tasks of the series C{None}. It is qualified
+    for others too if my lists say so; a series is any hashable object.
+    """
+
+    cQualified = Attribute("A list of the series that all of my class can run.")
+    iQualified = Attribute("A list of the series that I myself can run.")
+
+    invariant(_qualificationsAreLists)
+
+    def setResignator(callableObject: Callable[[], Any]) -> None:
+        """
+        Registers what I call, without arguments, when I can run no more tasks:
+        my process is gone, say, or my connection. Before I call it I have
+        ended, or put into the list that L{crash} returns, every task I had.
+        """
+
+    def run(task: Any) -> "Deferred[None]":
+        """
+        Runs a task, and ends it with C{task.callback((status, result))} once.
+
+        I never fail: a task's failure is the task's.
+
+        @param task: A L{tasks.Task<asynqueue.tasks.Task>}. What it returns as
+            an iterator becomes a L{Deferator<asynqueue.iteration.Deferator>}
+            unless I or the task are I{raw}.
+        @return: A Deferred that fires when I am ready for another task.
+        """
+
+    def stop() -> "Deferred[None]":
+        """
+        Ends me gently.
+
+        @return: A Deferred that fires when the tasks that I had are done and
+            nothing of me is left to disturb the reactor.
+        """
+
+    def crash() -> "list[Any]":
+        """
+        Ends me at once.
+
+        @return: A list of the tasks that I have not done, none of which I will
+            end any more. The caller has to.
+        """
+
+
+class IRestartable(Interface):
+    """
+    I am a worker that can begin anew after it has resigned.
+    """
+
+    def start() -> "Deferred[None]":
+        """
+        Begins, if I have not yet begun, or anew, if what I ran on is gone.
+
+        @return: A Deferred that fires when I am up, or fails with a
+            L{WorkerDied<asynqueue.errors.WorkerDied>} if I will never be.
+        """
+
+
+class ICanceller(Interface):
+    """
+    I am a worker that can abandon a task in the middle of it.
+    """
+
+    def cancel(task: Any) -> None:
+        """
+        Abandons a task that I have and that has ended by other means. When I
+        am ready for another task is still for the Deferred of C{run} to tell,
+        or for my resignation.
+        """
+
+
+class IPoller(Interface):
+    """
+    I am how the near end of a pipe learns of an answer.
+
+    I carry one packet and its answer at a time, and never block the reactor's
+    thread.
+    """
+
+    interval = Attribute("The initial interval between looks, in seconds.")
+    backoff = Attribute("What the interval is multiplied by after each look.")
+
+    def connect(connection: Any) -> None:
+        """
+        Begins to use a pipe. It is mine from now on: I close it.
+
+        @param connection: The near end, a C{multiprocessing} connection.
+        """
+
+    def ask(packet: bytes) -> "Deferred[bytes]":
+        """
+        Sends a packet. I am not asked again before I have answered.
+
+        @return: A Deferred that fires with the packet that answers it, or
+            fails with C{EOFError} or C{OSError} if the far end is gone.
+        """
+
+    def hangUp() -> "Deferred[None]":
+        """
+        Ends the use of the pipe. An answer that is there already is still
+        delivered; without one, an L{ask} that waits fails with C{EOFError}.
+
+        @return: A Deferred that fires when I am done with the pipe, and it is
+            closed. I may be connected again then.
+        """
+
+    def stop() -> "Deferred[None]":
+        """
+        Hangs up, for good.
+
+        @return: A Deferred that fires when nothing of me is left: no thread,
+            no delayed call, no descriptor.
+        """

@@ -1,0 +1,232 @@
+"""
+What crosses the pipe between a worker and its process, and nothing else.
+
+A I{packet} is two pickles in a row: an I{envelope}, one of the named tuples
+below, which can always be read; and its I{contents}, which belong to the user
+and may fail to pickle or to load. Because the envelope is read first, a packet
+whose contents are broken can still be answered.
+
+Near to far go L{Hello}, L{Call}, L{Next}, L{Close} and L{Stop}; far to near
+goes one L{Answer} for each, bearing its number.
+
+A packet longer than L{AT_ONCE} is announced to the near side by one of
+L{announcement}'s, so that whoever finds a packet in the pipe knows whether
+reading it can take long.
+
+Standard library only: the far side imports me.
+"""
+
+import io
+import pickle
+import traceback
+from enum import Enum
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Callable, NamedTuple, Optional
+
+AT_ONCE = 4096
+"""
+The longest packet, in bytes, that is written and read in one piece: any pipe
+takes it without blocking while it is empty. (The default buffer of a local
+socket holds 208 KiB on Linux and 8 KiB on macOS.)
+"""
+
+_ANNOUNCEMENT = b"asynqueue: a packet longer than AT_ONCE follows"
+
+
+class Status(bytes, Enum):
+    """
+    What a call came to. My members equal the one-byte codes that workers have
+    always used: C{Status.RESULT == b'r'}, and C{Status(b'r')} looks one up.
+    """
+
+    RESULT = b"r"
+    "The call returned a value."
+    ERROR = b"e"
+    "The call raised, or could not be made."
+    ITERATION = b"i"
+    "The call returned an iterator."
+    CHUNKED = b"c"
+    "The value was put together from several pieces."
+    TIMEOUT = b"t"
+    "The call overran its time."
+    NONE = b"n"
+    "There is no value: an iterator's end."
+    DISCONNECTED = b"d"
+    "The worker was lost before it began the call, which may be tried again."
+
+    @property
+    def failed(self) -> bool:
+        """
+        C{True} if there is no value because something went wrong.
+        """
+        return self in (Status.ERROR, Status.TIMEOUT, Status.DISCONNECTED)
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Status":
+        known = ", ".join(f"{member.value!r} ({member.name})" for member in cls)
+        raise ValueError(f"Unknown status {value!r}. The known ones are {known}")
+
+
+class Hello(NamedTuple):
+    """
+    Asks whether the far side is up. No contents.
+    """
+
+    number: int
+
+
+class Call(NamedTuple):
+    """
+    Asks for a call. Contents: the tuple C{(f, args, kw)}.
+
+    @ivar raw: C{True} to have an iterator pickled as the value that it is,
+        C{False} to keep it there and have its items asked for, C{None} for the
+        far side's default.
+    """
+
+    number: int
+    raw: Optional[bool]
+
+
+class Next(NamedTuple):
+    """
+    Asks for the next item of the iterator with the integer ID. No contents.
+    """
+
+    number: int
+    ID: int
+
+
+class Close(NamedTuple):
+    """
+    Asks to close and forget the iterator with the integer ID. No contents.
+    """
+
+    number: int
+    ID: int
+
+
+class Stop(NamedTuple):
+    """
+    Asks the far side to end when it has answered. No contents.
+    """
+
+    number: int
+
+
+class Answer(NamedTuple):
+    """
+    Answers the packet of the same number.
+
+    The contents depend on the status: the value for C{RESULT}, an L{Iteration}
+    for C{ITERATION}, a L{Raised} for C{ERROR}, C{None} for C{NONE}.
+
+    @ivar status: A L{Status}.
+    @ivar seconds: How long the user's code ran, in seconds.
+    """
+
+    number: int
+    status: Status
+    seconds: float
+
+
+class Iteration(NamedTuple):
+    """
+    An iterator that stays on the far side, and what it began with.
+
+    @ivar ID: The integer to ask for it by, or C{None} if it ended at once.
+    @ivar first: A list with its first item, or an empty one.
+    """
+
+    ID: Optional[int]
+    first: list[Any]
+
+
+class Raised(NamedTuple):
+    """
+    An exception on its way across the pipe.
+
+    @ivar name: The name of its type.
+    @ivar text: What it says.
+    @ivar traceback: Its formatted traceback on the far side.
+    @ivar pickled: The exception itself as a pickle, or C{None} if it cannot be
+        pickled or must not be raised on the near side (C{SystemExit},
+        C{KeyboardInterrupt} and their like).
+    """
+
+    name: str
+    text: str
+    traceback: str
+    pickled: Optional[bytes]
+
+
+def pack(envelope: tuple[Any, ...], contents: object = None) -> bytes:
+    """
+    Makes a packet.
+
+    @param envelope: One of the named tuples above.
+    @param contents: Any object. Besides what C{pickle} takes, whatever
+        C{multiprocessing} can hand over: sockets, connections.
+    @raise Exception: whatever pickling the contents raises.
+    """
+    packet = io.BytesIO()
+    pickle.dump(envelope, packet, pickle.HIGHEST_PROTOCOL)
+    ForkingPickler(packet, pickle.HIGHEST_PROTOCOL).dump(contents)
+    return packet.getvalue()
+
+
+def unpack(packet: bytes) -> tuple[Any, Callable[[], Any]]:
+    """
+    Opens a packet.
+
+    @return: The envelope, and a callable that loads the contents and raises
+        whatever loading them raises.
+    """
+    stream = io.BytesIO(packet)
+    envelope = pickle.load(stream)
+    return envelope, lambda: pickle.load(stream)
+
+
+def announcement(packet: bytes) -> Optional[bytes]:
+    """
+    @return: What to send ahead of a packet, or C{None} if it is short.
+    """
+    return _ANNOUNCEMENT if len(packet) > AT_ONCE else None
+
+
+def isAnnouncement(packet: bytes) -> bool:
+    """
+    @return: C{True} if the packet only says that a long one follows.
+    """
+    return packet == _ANNOUNCEMENT
+
+
+def describe(exception: BaseException) -> str:
+    """
+    @return: What an exception says, even if its C{__str__} is broken.
+    """
+    try:
+        return str(exception)
+    except BaseException as broken:
+        return f"<its text cannot be had: __str__ raised {type(broken).__name__}>"
+
+
+def raised(exception: BaseException) -> Raised:
+    """
+    @return: The exception as a L{Raised}, which always pickles.
+    """
+    name, text = type(exception).__qualname__, describe(exception)
+    pickled: Optional[bytes] = None
+    if isinstance(exception, Exception):
+        try:
+            pickled = pickle.dumps(exception, pickle.HIGHEST_PROTOCOL)
+        except BaseException:
+            # Its name, text and traceback cross all the same.
+            pickled = None
+    try:
+        lines = traceback.format_exception(
+            type(exception), exception, exception.__traceback__
+        )
+    except BaseException:
+        lines = [*traceback.format_tb(exception.__traceback__), f"{name}: {text}\n"]
+    return Raised(name, text, "".join(lines), pickled)

@@ -1,0 +1,142 @@
+"""
+What becomes of a task that is over: a result, a failure, or another try.
+"""
+
+import sys
+from typing import Any, Callable, Optional
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from asynqueue.errors import TimeoutError, asFailure
+from asynqueue.info import aboutCall, aboutFailure
+from asynqueue.iteration import Deferator
+from asynqueue.looper import theReactor
+from asynqueue.messages import Status
+from asynqueue.producers import IterationProducer, produceNothing
+from asynqueue.tasks import Task
+
+STOP_AFTER = 1.0
+"""
+How long after an error that nobody is told otherwise the reactor is stopped, in
+seconds.
+"""
+
+
+class Outcomes:
+    """
+    I turn what a worker says of a task into what its caller gets.
+
+    @ivar warn: C{True} to log errors.
+    @ivar verbose: C{True} to log them with their tracebacks.
+    @ivar spew: C{True} to log every result.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        retry: Callable[[Task], "Optional[Deferred[Any]]"],
+        warn: bool = False,
+        verbose: bool = False,
+        spew: bool = False,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param retry: Is called with a task to be tried again. It returns a
+            Deferred that fires with the status and result of the new try, or
+            C{None} if there can be none.
+        """
+        self._retry = retry
+        self.warn = warn
+        self.verbose = verbose
+        self.spew = spew
+        self._reactor = reactor
+        self._stopCall: Any = None
+
+    def settle(
+        self,
+        statusResult: tuple[Any, Any],
+        task: Task,
+        consumer: Any = None,
+        returnFailure: bool = True,
+    ) -> Any:
+        """
+        Decides what the caller of a task gets.
+
+        @param statusResult: The status, a L{Status} or its code, and the
+            result.
+        @param consumer: Takes the items, if the result is an iterator.
+        @param returnFailure: C{False} to make a text of an error.
+        @return: The result, a C{Failure}, or a Deferred.
+        """
+        code, result = statusResult
+        try:
+            status = Status(code)
+        except ValueError:
+            return self._failed(Failure(), task, returnFailure)
+        if status is Status.TIMEOUT or status is Status.DISCONNECTED:
+            return self._tryAgain(status, result, task, consumer, returnFailure)
+        if status is Status.ERROR:
+            return self._failed(asFailure(result), task, returnFailure)
+        if self.spew:
+            self.log.info(
+                "{call} -> {result!r}", call=aboutCall(task.callTuple), result=result
+            )
+        if status is Status.ITERATION:
+            return self._iterate(result, task, consumer, returnFailure)
+        if consumer is not None:
+            produceNothing(consumer)
+        return None if status is Status.NONE else result
+
+    def shutdown(self) -> None:
+        """
+        Does not stop the reactor after all.
+        """
+        if self._stopCall is not None and self._stopCall.active():
+            self._stopCall.cancel()
+
+    def _tryAgain(
+        self, status: Status, result: Any, task: Task, *how: Any
+    ) -> Any:
+        if status is Status.TIMEOUT:
+            task.retries -= 1
+        retried = self._retry(task) if task.retries >= 0 else None
+        if retried is not None:
+            return retried.addCallback(self.settle, task, *how)
+        if status is Status.DISCONNECTED:
+            return self._failed(asFailure(result), task, how[1])
+        error = TimeoutError(
+            f"The call {aboutCall(task.callTuple)} was abandoned: it took longer "
+            f"than its timeout of {task.timeout} seconds"
+        )
+        return self._failed(Failure(error), task, how[1])
+
+    def _iterate(
+        self, result: Any, task: Task, consumer: Any, returnFailure: bool
+    ) -> Any:
+        dr = result if isinstance(result, Deferator) else Deferator(result)
+        if consumer is None:
+            return dr
+        d = IterationProducer(dr, consumer).run()
+        return d.addErrback(self._failed, task, returnFailure)
+
+    def _failed(self, failure: Failure, task: Task, returnFailure: bool) -> Any:
+        text = aboutFailure(failure, task.callTuple)
+        if self.warn:
+            logged = text if self.verbose else text.split("\n", 1)[0]
+            self.log.error("{text}", text=logged)
+        if returnFailure:
+            return failure
+        if not self.warn:
+            sys.stderr.write(
+                f"ERROR: {text}\nThe reactor will be stopped in {STOP_AFTER} seconds\n"
+            )
+            self._stopReactor()
+        return text
+
+    def _stopReactor(self) -> None:
+        if self._stopCall is None:
+            reactor = theReactor(self._reactor)
+            self._stopCall = reactor.callLater(STOP_AFTER, reactor.stop)

@@ -1,0 +1,49 @@
+"""
+Why a call could not be pickled.
+"""
+
+from collections.abc import Iterator
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from asynqueue.errors import PicklingError
+from asynqueue.info import aboutCall, aboutCallable, aboutObject
+from asynqueue.messages import describe
+from asynqueue.runner import CallTuple
+
+
+def notPicklable(callTuple: CallTuple, error: BaseException) -> PicklingError:
+    """
+    Finds out which part of a call cannot be pickled.
+
+    @param error: What pickling the whole call raised.
+    @return: An exception that names the part and says what to do.
+    """
+    culprit = "it"
+    for name, part in _parts(callTuple):
+        try:
+            ForkingPickler.dumps(part)
+        except BaseException as e:
+            culprit, error = name, e
+            break
+    wrong = PicklingError(
+        f"The call {aboutCall(callTuple)} was not made, because {culprit} cannot be "
+        f"pickled: {type(error).__name__}: {describe(error)}. A worker process "
+        "gets copies of what it is sent: functions and classes have to be found "
+        "by name in a module (no lambda, no function within a function), and "
+        "values have to be picklable"
+    )
+    wrong.__cause__ = error
+    return wrong
+
+
+def _parts(callTuple: CallTuple) -> Iterator[tuple[str, Any]]:
+    f, args, kw = callTuple
+    owner = getattr(f, "__self__", None)
+    if owner is not None:
+        yield f"the object whose method it is, {aboutObject(owner)},", owner
+    yield f"its callable {aboutCallable(f)}", f
+    for index, arg in enumerate(args, 1):
+        yield f"its argument {index}, {aboutObject(arg)},", arg
+    for name, value in kw.items():
+        yield f"its keyword {name}, {aboutObject(value)},", value

@@ -1,0 +1,352 @@
+"""
+What is to be done, and how it comes to a worker.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Hashable
+from typing import Any, Callable, Optional
+
+from twisted.internet.defer import Deferred
+
+from asynqueue.info import aboutCall
+from asynqueue.interfaces import ICanceller
+from asynqueue.looper import theReactor
+from asynqueue.messages import Status
+from asynqueue.runner import CallTuple
+
+FIRST, LAST = float("-inf"), float("inf")
+"""
+The priorities of calls made with I{doNext} and I{doLast}.
+"""
+
+
+class Task:
+    """
+    I am one call on its way: waiting, then in a worker's hands, then over.
+
+    @ivar callTuple: The callable, its arguments, its keywords.
+    @ivar priority: A number; lower goes first.
+    @ivar serial: Decides between equal priorities; lower goes first.
+    @ivar series: What a worker has to be qualified for to run me.
+    @ivar d: A Deferred that fires with a tuple of a status and a result, once,
+        or fails with C{CancelledError} if it is cancelled first.
+    @ivar timeout: How long I may be in a worker's hands, in seconds; C{None}
+        for as long as it takes.
+    @ivar raw: Overrides the worker's I{raw} unless C{None}.
+    @ivar retries: How often I may be tried again after a timeout.
+    @ivar holder: Whoever has me and can let go of me, by its C{cancel(task)}:
+        the queue, or a worker that is an
+        L{ICanceller<asynqueue.interfaces.ICanceller>}. C{None} otherwise.
+    """
+
+    __slots__ = (
+        "_reactor",
+        "_timer",
+        "callTuple",
+        "d",
+        "holder",
+        "priority",
+        "raw",
+        "retries",
+        "serial",
+        "series",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        args: Any,
+        kw: dict[str, Any],
+        priority: float,
+        series: Hashable,
+        timeout: Optional[float] = None,
+        serial: int = 0,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @raise TypeError: if I{args} is no tuple or list, or I{kw} no dict.
+        """
+        if not isinstance(args, (tuple, list)):
+            raise TypeError(f"args has to be a tuple or a list, not {args!r}")
+        if not isinstance(kw, dict):
+            raise TypeError(f"kw has to be a dict, not {kw!r}")
+        self.callTuple: CallTuple = (f, args, kw)
+        self.priority = priority
+        self.series = series
+        self.timeout = timeout
+        self.serial = serial
+        self.raw: Optional[bool] = None
+        self.retries = 0
+        self.holder: Any = None
+        self._reactor = reactor
+        self._timer: Any = None
+        self.d: "Deferred[tuple[Any, Any]]" = Deferred(self._cancelled)
+
+    @property
+    def key(self) -> tuple[float, int]:
+        """
+        What I am put in order by.
+        """
+        return self.priority, self.serial
+
+    def __lt__(self, other: object) -> bool:
+        return not isinstance(other, Task) or self.key < other.key
+
+    def __gt__(self, other: object) -> bool:
+        return isinstance(other, Task) and self.key > other.key
+
+    def __repr__(self) -> str:
+        return f"<Task {aboutCall(self.callTuple)}>"
+
+    def isOver(self) -> bool:
+        """
+        @return: C{True} if I have ended, however I did.
+        """
+        return bool(self.d.called)
+
+    def callback(self, statusResult: tuple[Any, Any]) -> None:
+        """
+        Ends me with a status and a result, unless I have ended already.
+        """
+        self._stopTimer()
+        self.holder = None
+        if not self.d.called:
+            self.d.callback(statusResult)
+
+    def startTimer(self) -> None:
+        """
+        Begins to count my timeout, if I have one.
+        """
+        if self.timeout is not None:
+            self._reactor = theReactor(self._reactor)
+            self._timer = self._reactor.callLater(self.timeout, self.timedout)
+
+    def timedout(self) -> None:
+        """
+        Has my holder let go of me, and ends me with C{Status.TIMEOUT}.
+        """
+        self._letGo()
+        self.callback((Status.TIMEOUT, f"It took longer than {self.timeout} seconds"))
+
+    def release(self) -> None:
+        """
+        Nobody has me any more, and I may be handed over again.
+        """
+        self._stopTimer()
+        self.holder = None
+
+    def rush(self) -> None:
+        """
+        Puts me before all tasks that were not rushed.
+        """
+        self.priority = FIRST
+
+    def relax(self) -> None:
+        """
+        Puts me after all tasks that were not relaxed.
+        """
+        self.priority = LAST
+
+    def copy(self) -> "Task":
+        """
+        @return: The same call as it was before anybody had it, with the same
+            place in the queue.
+        """
+        task = type(self)(
+            *self.callTuple,
+            self.priority,
+            self.series,
+            self.timeout,
+            self.serial,
+            self._reactor,
+        )
+        task.raw = self.raw
+        task.retries = self.retries
+        return task
+
+    def _cancelled(self, _: "Deferred[tuple[Any, Any]]") -> None:
+        self._stopTimer()
+        self._letGo()
+
+    def _letGo(self) -> None:
+        holder, self.holder = self.holder, None
+        if holder is not None:
+            holder.cancel(self)
+
+    def _stopTimer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+
+class TaskFactory:
+    """
+    I make tasks and give each its priority.
+
+    A task's priority is its serial number in its series, times
+    C{1 + ((niceness + 20) / 10)**2}: 1 at a niceness of -20, 2 at -10, 5 at 0,
+    10 at 10 and 17 at 20. (The formula is the ancestor's.) So of two equal
+    streams of calls, one of a niceness 10 higher than the other is served about
+    half as often. A series begins with the highest serial number of all, so a
+    new one does not push in before those who wait already.
+    """
+
+    def __init__(self, klass: Callable[..., Any] = Task, reactor: Any = None) -> None:
+        self._klass = klass
+        self._reactor = reactor
+        self._latest: dict[Hashable, float] = {}
+        self._highest = 0.0
+        self._made = itertools.count()
+
+    def new(
+        self,
+        func: Callable[..., Any],
+        args: Any,
+        kw: dict[str, Any],
+        niceness: int,
+        series: Hashable = None,
+        timeout: Optional[float] = None,
+    ) -> Any:
+        """
+        Makes a task.
+
+        @param niceness: An integer from -20 (the most urgent) to 20.
+        @param timeout: In seconds, or C{None}.
+        @raise ValueError: if the niceness or the timeout is out of range.
+        @raise TypeError: if I{args}, I{kw} or I{series} is of the wrong type.
+        """
+        if isinstance(niceness, bool) or not isinstance(niceness, int):
+            raise ValueError(f"niceness has to be an integer, not {niceness!r}")
+        if not -20 <= niceness <= 20:
+            raise ValueError(f"niceness has to be from -20 to 20, not {niceness}")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}")
+        priority = self._serial(series) * (1 + ((niceness + 20) / 10) ** 2)
+        return self._klass(
+            func,
+            args,
+            kw,
+            priority,
+            series,
+            timeout,
+            serial=next(self._made),
+            reactor=self._reactor,
+        )
+
+    def _serial(self, series: Hashable) -> float:
+        serial = self._latest.get(series, self._highest) + 1.0
+        self._latest[series] = serial
+        self._highest = max(self._highest, serial)
+        return serial
+
+
+def entrust(task: Any, worker: Any) -> "Deferred[None]":
+    """
+    Has a worker run a task. The task's time counts from now.
+
+    @return: A Deferred that fires when the worker is ready for another.
+    """
+    if ICanceller.providedBy(worker):
+        task.holder = worker
+    task.startTimer()
+    ready: "Deferred[None]" = worker.run(task)
+    return ready
+
+
+class Assignment:
+    """
+    I am a task that looks for a worker.
+
+    @ivar d: A Deferred that fires when a worker has accepted the task.
+    @ivar done: A Deferred that fires when that worker is ready for another.
+    """
+
+    __slots__ = ("d", "done", "task")
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+        self.d: "Deferred[None]" = Deferred()
+        self.done: "Deferred[None]" = Deferred()
+
+    def accept(self, worker: Any) -> None:
+        """
+        Has a worker run the task, and the task's time count.
+        """
+        self.d.callback(None)
+        entrust(self.task, worker).chainDeferred(self.done)
+
+
+class AssignmentFactory:
+    """
+    I am where tasks and workers meet. Whoever comes first waits here for the
+    other.
+
+    @ivar waiting: The workers that are ready for a task of each series, in the
+        order in which they became so.
+    @ivar pending: The L{Assignment}s of each series that no worker was ready
+        for.
+    """
+
+    def __init__(self, whenFree: Callable[[Any], Any] = lambda worker: None) -> None:
+        """
+        @param whenFree: Is called with each worker that has finished a task.
+        """
+        self._whenFree = whenFree
+        self.waiting: dict[Hashable, dict[Any, None]] = {}
+        self.pending: dict[Hashable, "deque[Assignment]"] = {}
+
+    def isWaitedFor(self, series: Hashable) -> bool:
+        """
+        @return: C{True} if some worker is ready for a task of a series.
+        """
+        return bool(self.waiting.get(series))
+
+    def isWaiting(self, worker: Any) -> bool:
+        """
+        @return: C{True} if a worker is ready for a task.
+        """
+        return any(worker in workers for workers in self.waiting.values())
+
+    def request(self, worker: Any, series: Hashable) -> bool:
+        """
+        A worker is ready for a task of a series.
+
+        @return: C{True} if there was one and the worker has it now, so that it
+            is ready no longer.
+        """
+        pending = self.pending.get(series)
+        while pending:
+            assignment = pending.popleft()
+            if not assignment.task.d.called:
+                self._match(assignment, worker)
+                return True
+        self.waiting.setdefault(series, {})[worker] = None
+        return False
+
+    def cancelRequests(self, worker: Any) -> None:
+        """
+        A worker is ready for nothing any more.
+        """
+        for workers in self.waiting.values():
+            workers.pop(worker, None)
+
+    def new(self, task: Any) -> "Deferred[None]":
+        """
+        Finds a worker for a task.
+
+        @return: A Deferred that fires when a worker has accepted the task.
+        """
+        assignment = Assignment(task)
+        waiting = self.waiting.get(task.series)
+        if waiting:
+            self._match(assignment, next(iter(waiting)))
+        else:
+            self.pending.setdefault(task.series, deque()).append(assignment)
+        return assignment.d
+
+    def _match(self, assignment: Assignment, worker: Any) -> None:
+        self.cancelRequests(worker)
+        assignment.done.addCallback(lambda _: self._whenFree(worker))
+        assignment.accept(worker)

@@ -1,0 +1,189 @@
+"""
+The far side of the pipe: read a packet, answer it, read the next.
+
+Standard library only: I am what a worker process consists of.
+"""
+
+import itertools
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any, Callable, Optional, Protocol
+
+from asynqueue.messages import (
+    Answer,
+    Call,
+    Close,
+    Iteration,
+    Next,
+    Status,
+    Stop,
+    announcement,
+    describe,
+    pack,
+    raised,
+    unpack,
+)
+from asynqueue.runner import CallRunner
+
+
+class Pipe(Protocol):
+    """
+    What I need of a C{multiprocessing} connection.
+    """
+
+    def recv_bytes(self) -> bytes: ...
+
+    def send_bytes(self, buf: bytes) -> None: ...
+
+
+class ProcessUniverse:
+    """
+    I live in a worker process. I make the calls that come through the pipe and
+    keep the iterators that they return, until those end or are closed.
+
+    Whatever a packet holds, it is answered: with a value, an iteration or an
+    exception.
+
+    @ivar iterators: The iterators that I keep, by integer ID. No ID is ever
+        used twice.
+    @ivar runner: The L{CallRunner} that makes the calls.
+    """
+
+    def __init__(
+        self,
+        raw: bool = False,
+        callStats: bool = False,
+        runner: Optional[CallRunner] = None,
+    ) -> None:
+        self.runner = runner or CallRunner(raw, callStats)
+        self.iterators: dict[int, Iterator[Any]] = {}
+        self._IDs = itertools.count(1)
+
+    def loop(self, connection: Pipe) -> None:
+        """
+        Answers packets until I am told to stop or the near side is gone.
+        """
+        while True:
+            try:
+                packet = connection.recv_bytes()
+            except (EOFError, OSError):
+                return
+            envelope, answer = self.answer(packet)
+            # Not held while the next packet is awaited: it may be large.
+            del packet
+            try:
+                ahead = announcement(answer)
+                if ahead is not None:
+                    connection.send_bytes(ahead)
+                connection.send_bytes(answer)
+            except OSError:
+                return
+            del answer
+            if isinstance(envelope, Stop):
+                return
+
+    def answer(self, packet: bytes) -> tuple[Any, bytes]:
+        """
+        @return: The packet's envelope, and the packet that answers it.
+        """
+        envelope, load = unpack(packet)
+        start = time.perf_counter()
+        if isinstance(envelope, Call):
+            status, result = self._call(load, envelope.raw)
+            seconds = self.runner.seconds
+        else:
+            if isinstance(envelope, Next):
+                status, result = self.do_next(envelope.ID)
+            elif isinstance(envelope, Close):
+                status, result = self._close(envelope.ID)
+            else:
+                status, result = Status.NONE, None
+            seconds = time.perf_counter() - start
+        answer = Answer(envelope.number, status, seconds)
+        return envelope, self._seal(envelope, answer, result)
+
+    def do_next(self, ID: int) -> tuple[Status, Any]:
+        """
+        Takes one item of an iterator that I keep, and forgets the iterator
+        once it has ended or raised.
+
+        @return: C{(Status.RESULT, item)}, C{(Status.NONE, None)} or
+            C{(Status.ERROR, exception)}.
+        """
+        iterator = self.iterators.get(ID)
+        if iterator is None:
+            return Status.ERROR, LookupError(
+                f"No iterator {ID} here: it has ended, failed or been closed"
+            )
+        status, item = self.runner.getNext(iterator)
+        if status is not Status.RESULT:
+            del self.iterators[ID]
+        return status, item
+
+    def _call(
+        self, load: Callable[[], Any], raw: Optional[bool]
+    ) -> tuple[Status, Any]:
+        self.runner.seconds = 0.0
+        try:
+            callTuple = load()
+        except BaseException as e:
+            error = pickle.UnpicklingError(
+                "The call could not be loaded in the worker process: "
+                f"{type(e).__name__}: {describe(e)}. What it names must be "
+                "importable there. A function of a script's __main__ is, if the "
+                "script is a file and guards what it does with "
+                "if __name__ == '__main__'"
+            )
+            error.__cause__ = e
+            return Status.ERROR, error
+        status, result = self.runner(callTuple, raw)
+        if status is Status.ITERATION:
+            return self._keep(result)
+        return status, result
+
+    def _keep(self, iterator: "Iterator[Any]") -> tuple[Status, Any]:
+        """
+        Takes an iterator's first item at once, so that the near side knows
+        from the beginning whether there is any.
+        """
+        status, item = self.runner.getNext(iterator)
+        if status is Status.RESULT:
+            ID = next(self._IDs)
+            self.iterators[ID] = iterator
+            return Status.ITERATION, Iteration(ID, [item])
+        if status is Status.NONE:
+            return Status.ITERATION, Iteration(None, [])
+        return status, item
+
+    def _close(self, ID: int) -> tuple[Status, Any]:
+        iterator = self.iterators.pop(ID, None)
+        close = getattr(iterator, "close", None)
+        if close is None:
+            return Status.NONE, None
+        try:
+            self.runner.invoke(close)
+        except BaseException as e:
+            return Status.ERROR, e
+        return Status.NONE, None
+
+    def _seal(self, envelope: Any, answer: Answer, result: Any) -> bytes:
+        if answer.status is Status.ERROR:
+            return pack(answer, raised(result))
+        try:
+            return pack(answer, result)
+        except BaseException as e:
+            if isinstance(result, Iteration):
+                what, result, ID = "first item", result.first[0], result.ID
+            else:
+                ID = envelope.ID if isinstance(envelope, Next) else None
+                what = "result" if ID is None else "item"
+            error = pickle.PicklingError(
+                f"The {what}, of type {type(result).__qualname__}, could not be "
+                f"pickled: {type(e).__name__}: {describe(e)}"
+            )
+            error.__cause__ = e
+            if ID is not None:
+                # Nobody can ask for the items after the one that is lost.
+                self._close(ID)
+            return pack(answer._replace(status=Status.ERROR), raised(error))

@@ -1,0 +1,242 @@
+"""
+The workers of a queue, and the tasks that they are handed.
+"""
+
+import itertools
+from collections.abc import Hashable
+from typing import Any, Callable, Optional
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from asynqueue.employment import Employee, Employer
+from asynqueue.errors import ImplementationError
+from asynqueue.interfaces import IWorker
+from asynqueue.messages import Status
+from asynqueue.tasks import AssignmentFactory, Task
+
+
+class TaskHandler(Employer):
+    """
+    I have workers, and hand tasks to those that are ready for them.
+
+    @ivar isRunning: C{True} until I am shut down.
+    @ivar workers: The workers that I have, by ID.
+    @ivar updateTasks: The updates that each newcomer runs first.
+    @ivar assignmentFactory: Where tasks and ready workers meet.
+    @ivar whenReady: Is called when a worker has become ready.
+    @ivar whenReturned: Is called with a list of tasks that were handed over but
+        are to be done by another worker. Unless set, they wait for one here.
+    @ivar whenLost: Is called with a list of series, a worker that was the last
+        one qualified for them and will never come up again, and the reason.
+    """
+
+    def __init__(self, reactor: Any = None) -> None:
+        self.isRunning = True
+        self.workers: dict[int, Any] = {}
+        self.updateTasks: list[Task] = []
+        self.assignmentFactory = AssignmentFactory(self._finished)
+        self.whenReady: Callable[[], Any] = lambda: None
+        self.whenReturned: Callable[[list[Task]], Any] = self._putBack
+        self.whenLost: Callable[[list[Hashable], Failure], Any] = lambda *_: None
+        self._reactor = reactor
+        self._employees: dict[Any, Employee] = {}
+        self._leaving: set[Employee] = set()
+        self._IDs = itertools.count(1)
+
+    def __call__(self, task: Any) -> "Deferred[None]":
+        """
+        Has a task run by the first worker that is ready for it.
+
+        @return: A Deferred that fires when a worker has accepted it.
+        """
+        return self.assignmentFactory.new(task)
+
+    def isReadyFor(self, series: Hashable) -> bool:
+        """
+        @return: C{True} if a worker is ready for a task of a series.
+        """
+        return self.assignmentFactory.isWaitedFor(series)
+
+    def roster(self, series: Hashable = None) -> list[Any]:
+        """
+        @return: A list of the workers that are qualified for a series.
+        """
+        return [employee.worker for employee in self._qualified(series)]
+
+    def hire(self, worker: Any) -> "Deferred[int]":
+        """
+        Takes a worker on.
+
+        @return: A Deferred that fires with the ID that it is given, an integer
+            from 1, once it takes tasks; or fails with the reason why it never
+            will.
+        @raise ImplementationError: if it does not provide C{IWorker}.
+        @raise InvariantError: if its qualifications are not lists.
+        """
+        if not IWorker.providedBy(worker):
+            raise ImplementationError(f"{worker!r} does not provide IWorker")
+        IWorker.validateInvariants(worker)
+        if worker in self._employees:
+            return succeed(worker.ID)
+        worker.ID = next(self._IDs)
+        self.workers[worker.ID] = worker
+        employee = Employee(worker, self, self.assignmentFactory, self._reactor)
+        self._employees[worker] = employee
+        employee.begin()
+        return employee.hired
+
+    def qualify(self, worker: Any, series: Hashable) -> None:
+        """
+        Has a worker take tasks of one more series.
+        """
+        if series not in [*worker.iQualified, *worker.cQualified]:
+            worker.iQualified = [*worker.iQualified, series]
+        employee = self._employees.get(worker)
+        if employee is not None and self.assignmentFactory.isWaiting(worker):
+            employee.offer()
+
+    def terminate(
+        self,
+        workerID: int,
+        timeout: Optional[float] = None,
+        crash: bool = False,
+        reassign: bool = False,
+    ) -> "Deferred[list[Task]]":
+        """
+        Lets a worker go when it has done the tasks that it has.
+
+        @param timeout: How long to wait for that, in seconds, before it is made
+            to crash; C{None} for as long as it takes.
+        @param crash: C{True} to make it crash at once.
+        @param reassign: C{True} to have the tasks that it did not do run by
+            others.
+        @return: A Deferred that fires when it is gone, with a list of the tasks
+            that it did not do. Unless they are reassigned, the caller has to
+            end them.
+        """
+        worker = self.workers.pop(workerID, None)
+        if worker is None:
+            return succeed([])
+        employee = self._employees.pop(worker)
+        self._leaving.add(employee)
+        d = employee.leave(timeout, crash)
+        d.addCallback(self._hasLeft, employee)
+        return d.addCallback(self._reassign) if reassign else d
+
+    def shutdown(self, timeout: Optional[float] = None) -> "Deferred[list[Task]]":
+        """
+        Lets all workers go when they have done what they have.
+
+        @param timeout: How long to wait for that, in seconds, before they are
+            made to crash; C{None} for as long as it takes.
+        @return: A Deferred that fires when they are gone, with a list of the
+            tasks that they did not do. The caller has to end them.
+        """
+        self.isRunning = False
+        return Deferred.fromCoroutine(self._shutdown(timeout))
+
+    async def _shutdown(self, timeout: Optional[float]) -> list[Task]:
+        leaving = [employee.left() for employee in self._leaving]
+        unfinished = []
+        for d in [self.terminate(ID, timeout) for ID in list(self.workers)]:
+            unfinished.extend(await d)
+        for d in leaving:
+            # Whoever terminated them sees to the tasks that they did not do.
+            await d
+        return unfinished
+
+    def crash(self) -> None:
+        """
+        Ends at once the workers that were to be let go when they have done what
+        they have.
+        """
+        for employee in list(self._leaving):
+            employee.crash()
+
+    def update(
+        self, task: Task, ephemeral: bool = False, sequential: bool = False
+    ) -> "Deferred[list[tuple[Any, Any]]]":
+        """
+        Has a task run by each worker that is qualified for its series, before
+        any task that it has not yet got, and by each that comes later.
+
+        @param ephemeral: C{True} if those that come later need not.
+        @param sequential: C{True} to have one worker run it after the other.
+        @return: A Deferred that fires, when all have run it, with a list of
+            their statuses and results in the order of the workers.
+        """
+        employees = self._qualified(task.series)
+        if not ephemeral:
+            self.updateTasks.append(task)
+        return Deferred.fromCoroutine(self._update(employees, task, sequential))
+
+    async def _update(
+        self, employees: list[Employee], task: Task, sequential: bool
+    ) -> list[tuple[Any, Any]]:
+        results = []
+        if sequential:
+            for employee in employees:
+                results.append(await employee.update(task))
+        else:
+            for d in [employee.update(task) for employee in employees]:
+                results.append(await d)
+        if results and all(Status(status).failed for status, _ in results):
+            # Those that come later would fail on it too.
+            if task in self.updateTasks:
+                self.updateTasks.remove(task)
+        return results
+
+    def savedUpdates(self, series: list[Hashable]) -> list[Task]:
+        """
+        @return: The updates that a newcomer with these qualifications runs.
+        """
+        return [update for update in self.updateTasks if update.series in series]
+
+    def ready(self) -> None:
+        """
+        A worker has become ready for a task.
+        """
+        self.whenReady()
+
+    def returned(self, tasks: list[Task]) -> None:
+        """
+        A worker gives back tasks that it had but did not begin.
+        """
+        self.whenReturned(tasks)
+
+    def lost(self, employee: Employee, why: Failure) -> None:
+        """
+        A worker will never take tasks again.
+        """
+        self.workers.pop(employee.worker.ID, None)
+        self._employees.pop(employee.worker, None)
+        self.whenLost(
+            [s for s in employee.qualifications() if not self._qualified(s)], why
+        )
+
+    def _qualified(self, series: Hashable) -> list[Employee]:
+        return [
+            employee
+            for employee in self._employees.values()
+            if series in employee.qualifications()
+        ]
+
+    def _finished(self, worker: Any) -> None:
+        employee = self._employees.get(worker)
+        if employee is not None:
+            employee.finished()
+
+    def _hasLeft(self, tasks: list[Task], employee: Employee) -> list[Task]:
+        self._leaving.discard(employee)
+        return tasks
+
+    def _reassign(self, tasks: list[Task]) -> list[Task]:
+        for task in tasks:
+            task.release()
+        self.whenReturned(tasks)
+        return tasks
+
+    def _putBack(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            self.assignmentFactory.new(task)
