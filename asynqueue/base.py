@@ -2,9 +2,9 @@
 The front door: a queue that workers are attached to and calls are made through.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import Enum
-from typing import Any, Callable, Optional
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer
@@ -17,6 +17,7 @@ from asynqueue.messages import Status
 from asynqueue.outcomes import Outcomes
 from asynqueue.queues import Queue
 from asynqueue.tasks import Task, TaskFactory
+from asynqueue.util import checkInteger
 from asynqueue.workforce import TaskHandler
 
 
@@ -53,7 +54,7 @@ class TaskQueue:
     def __init__(
         self,
         *workers: Any,
-        timeout: Optional[float] = None,
+        timeout: float | None = None,
         grace: float = 5.0,
         warn: bool = False,
         verbose: bool = False,
@@ -77,7 +78,7 @@ class TaskQueue:
         self.returnFailure = returnFailure
         self._reactor = theReactor(reactor)
         self._state = QueueState.RUNNING
-        self._waiters: "list[Deferred[None]]" = []
+        self._waiters: list[Deferred[None]] = []
         self._bereft: dict[Hashable, BaseException] = {}
         self.taskFactory = TaskFactory(reactor=self._reactor)
         self.th = TaskHandler(self._reactor)
@@ -116,12 +117,12 @@ class TaskQueue:
         *args: Any,
         niceness: int = 0,
         series: Hashable = None,
-        timeout: Optional[float] = None,
+        timeout: float | None = None,
         doNext: bool = False,
         doLast: bool = False,
         consumer: Any = None,
-        raw: Optional[bool] = None,
-        returnFailure: Optional[bool] = None,
+        raw: bool | None = None,
+        returnFailure: bool | None = None,
         retries: int = 1,
         **kw: Any,
     ) -> "Deferred[Any]":
@@ -165,8 +166,7 @@ class TaskQueue:
                 f"consumer has to provide IConsumer, which {aboutObject(consumer)} "
                 "does not"
             )
-        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-            raise ValueError(f"retries has to be an integer from 0, not {retries!r}")
+        checkInteger("retries", retries, 0)
         task = self.newTask(func, args, kw, niceness, series, timeout)
         task.raw = raw
         task.retries = retries
@@ -190,8 +190,8 @@ class TaskQueue:
         ephemeral: bool = False,
         sequential: bool = False,
         series: Hashable = None,
-        timeout: Optional[float] = None,
-        raw: Optional[bool] = None,
+        timeout: float | None = None,
+        raw: bool | None = None,
         **kw: Any,
     ) -> "Deferred[list[Any]]":
         """
@@ -227,7 +227,7 @@ class TaskQueue:
         kw: dict[str, Any],
         niceness: int = 0,
         series: Hashable = None,
-        timeout: Optional[float] = None,
+        timeout: float | None = None,
     ) -> Task:
         """
         Makes a task of a call, but does nothing with it.
@@ -300,7 +300,7 @@ class TaskQueue:
         self.th.qualify(worker, series)
         self._bereft.pop(series, None)
 
-    def workers(self, ID: Optional[int] = None) -> Any:
+    def workers(self, ID: int | None = None) -> Any:
         """
         @return: A list of my workers; or the one with the ID if one is given,
             C{None} if there is no such.
@@ -320,7 +320,7 @@ class TaskQueue:
         """
         if self._state is QueueState.STOPPED:
             return succeed(None)
-        d: "Deferred[None]" = Deferred()
+        d: Deferred[None] = Deferred()
         self._waiters.append(d)
         if self._state is QueueState.RUNNING:
             self._state = QueueState.STOPPING
@@ -332,6 +332,7 @@ class TaskQueue:
                 )
             self.th.shutdown(self.timeout).addCallback(self._stopped)
         return d
+
     def _reactorStops(self) -> "Deferred[None]":
         self._trigger = None
         d = self.shutdown()
@@ -359,7 +360,7 @@ class TaskQueue:
             )
         return tasks
 
-    def _retry(self, task: Task) -> "Optional[Deferred[Any]]":
+    def _retry(self, task: Task) -> "Deferred[Any] | None":
         if not self.isRunning():
             return None
         again = task.copy()
@@ -374,10 +375,11 @@ class TaskQueue:
             self._endUnfinished(tasks)
 
     def _lost(self, allSeries: list[Hashable], why: Failure) -> None:
+        error: Any = why.value
         for series in allSeries:
-            self._bereft[series] = why.value
+            self._bereft[series] = error
             for task in self.q.cancelSeries(series):
-                self._fail(task, why.value)
+                self._fail(task, error)
 
     def _updated(self, results: list[tuple[Any, Any]], task: Task) -> Any:
         values = [

@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from enum import Enum
 from time import perf_counter
-from typing import Any, Optional
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -55,8 +55,8 @@ class Request:
     def __init__(self, number: int, packet: bytes) -> None:
         self.number = number
         self.packet = packet
-        self.sentAt: Optional[float] = None
-        self.replied: "Deferred[Reply]" = Deferred()
+        self.sentAt: float | None = None
+        self.replied: Deferred[Reply] = Deferred()
 
 
 class Channel:
@@ -78,17 +78,17 @@ class Channel:
     def __init__(self, child: Child, poller: Any, reactor: Any) -> None:
         self.child = child
         self.state = ChannelState.STARTING
-        self.up: "Deferred[Optional[WorkerDied]]" = Deferred()
-        self.ended: "Deferred[WorkerDied]" = Deferred()
-        self.inHand: Optional[Request] = None
+        self.up: Deferred[WorkerDied | None] = Deferred()
+        self.ended: Deferred[WorkerDied] = Deferred()
+        self.inHand: Request | None = None
         self._poller = poller
         self._reactor = reactor
-        self._urgent: "deque[Request]" = deque()
-        self._waiting: "deque[Request]" = deque()
+        self._urgent: deque[Request] = deque()
+        self._waiting: deque[Request] = deque()
         self._numbers = itertools.count(1)
         self._pumping = False
         self._patience: Any = None
-        self.endReason: Optional[str] = None
+        self.endReason: str | None = None
 
     def open(self) -> None:
         """
@@ -215,14 +215,15 @@ class Channel:
             self._ask(hello)
 
     def _notStarted(self, failure: Failure) -> None:
-        self._isOver(failure.value)
+        died: Any = failure.value
+        self._isOver(died)
 
     def _willEnd(self, _: Reply) -> None:
         self.state = ChannelState.ENDING
         self.endReason = "it was asked to"
         self._patience = self._reactor.callLater(PATIENCE, self.child.terminate)
 
-    def _died(self, exitCode: Optional[int]) -> None:
+    def _died(self, exitCode: int | None) -> None:
         self.state = ChannelState.ENDING
         if self._patience is not None and self._patience.active():
             self._patience.cancel()

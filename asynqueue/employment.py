@@ -4,7 +4,7 @@ What a worker goes through in a queue, from being hired to being let go.
 
 from collections.abc import Hashable
 from enum import Enum
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -95,7 +95,7 @@ class Employee:
     ) -> None:
         self.worker = worker
         self.state = EmployeeState.PREPARING
-        self.hired: "Deferred[int]" = Deferred()
+        self.hired: Deferred[int] = Deferred()
         self.unfinished: list[Task] = []
         self._employer = employer
         self._factory = factory
@@ -103,10 +103,10 @@ class Employee:
         self._backlog: list[Update] = []
         self._updating: dict[Task, Task] = {}
         self._attempts = 0
-        self._preparing: "Deferred[None]" = succeed(None)
+        self._preparing: Deferred[None] = succeed(None)
         self._nextAttempt: Any = None
         self._patience: Any = None
-        self._left: "Deferred[list[Task]]" = Deferred()
+        self._left: Deferred[list[Task]] = Deferred()
         worker.setResignator(self.resigned)
 
     def qualifications(self) -> "list[Hashable]":
@@ -181,9 +181,7 @@ class Employee:
             self._giveUp(Failure(WorkerError(f"The worker {self.worker!r} resigned")))
         self._employer.returned(tasks)
 
-    def leave(
-        self, timeout: Optional[float], crash: bool
-    ) -> "Deferred[list[Task]]":
+    def leave(self, timeout: float | None, crash: bool) -> "Deferred[list[Task]]":
         """
         Takes no more tasks, and lets the worker go when it has done those that
         it has.

@@ -50,7 +50,7 @@ def aboutFailure(failure: Failure, callTuple: CallTuple) -> str:
     @return: What went wrong, in which call, and the tracebacks as far as there
         are any.
     """
-    error = failure.value
+    error: Any = failure.value
     return (
         f"Exception '{describe(error)}' ({type(error).__qualname__}) doing call "
         f"'{aboutCall(callTuple)}'\n{failure.getTraceback()}"

@@ -67,7 +67,7 @@ class IWorker(Interface):
         """
 
 
-class IRestartable(Interface):
+class IRestartable(IWorker):
     """
     I am a worker that can begin anew after it has resigned.
     """
@@ -81,7 +81,7 @@ class IRestartable(Interface):
         """
 
 
-class ICanceller(Interface):
+class ICanceller(IWorker):
     """
     I am a worker that can abandon a task in the middle of it.
     """

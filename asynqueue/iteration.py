@@ -3,8 +3,8 @@ Iterators whose items take their time.
 """
 
 import inspect
-from collections.abc import Iterator
-from typing import Any, Callable, Union
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.python.failure import Failure
@@ -32,7 +32,7 @@ class Prefetcherator:
         self._close: Callable[[], Any] = lambda: None
         # What has been fetched and not yet taken: an item with True, the end,
         # an error, or nothing.
-        self._ahead: Union[None, tuple[Any, bool], Failure] = _END
+        self._ahead: tuple[Any, bool] | Failure | None = _END
 
     def __repr__(self) -> str:
         return f"<Prefetcherator of {self.ID!r}>"
@@ -187,12 +187,14 @@ class Deferator:
             returns a Deferred like that of L{Prefetcherator.getNext}. Without
             one, and with nothing to iterate over, I am empty.
         """
-        self.d: "Deferred[bool]" = Deferred()
+        self.d: Deferred[bool] = Deferred()
         self.moreLeft = True
         self.representation = (
             objOrRep.strip("<>") if isinstance(objOrRep, str) else repr(objOrRep)
         )
-        self.dIterate: "Deferred[Any]" = succeed(None)
+        self._isPending = False
+        self._getNext: Callable[[], Deferred[Any]]
+        self._getItem: Callable[[], Deferred[Any]]
         self._prefetcherator = Prefetcherator()
         if args:
             f, *rest = args
@@ -228,9 +230,10 @@ class Deferator:
         if not self.moreLeft:
             self._over(True)
             raise StopIteration
-        self.dIterate = self._getNext().addCallbacks(self._got, self._failed)
-        self.dIterate.stop = self.stop  # type: ignore[attr-defined]
-        return self.dIterate
+        self._isPending = True
+        d = self._getNext().addCallbacks(self._got, self._failed)
+        d.stop = self.stop  # type: ignore[attr-defined]
+        return d
 
     def __aiter__(self) -> "Deferator":
         return self
@@ -243,8 +246,9 @@ class Deferator:
         """
         self._checkReady()
         if self.moreLeft:
-            self.dIterate = self._getItem().addErrback(self._failed)
-            value, isValid, *_ = await self.dIterate
+            self._isPending = True
+            d = self._getItem().addCallbacks(self._gotItem, self._failed)
+            value, isValid = await d
             if isValid:
                 return value
         self._over(True)
@@ -258,19 +262,25 @@ class Deferator:
             self._prefetcherator.stop()
 
     def _checkReady(self) -> None:
-        if not self.dIterate.called:
+        if self._isPending:
             raise NotReadyError(
                 f"The next item of {self.representation} was asked for before the "
                 "Deferred of the one before it had fired"
             )
 
     def _got(self, result: tuple[Any, bool, bool]) -> Any:
+        self._isPending = False
         value, _, moreLeft = result
         self.moreLeft = self.moreLeft and moreLeft
         return value
 
+    def _gotItem(self, result: tuple[Any, ...]) -> tuple[Any, bool]:
+        self._isPending = False
+        return result[0], result[1]
+
     def _failed(self, failure: Failure) -> Failure:
-        self._over(False)
+        self._isPending = False
+        self.stop()
         return failure
 
     def _over(self, completely: bool) -> bool:

@@ -3,7 +3,8 @@ What becomes of a task that is over: a result, a failure, or another try.
 """
 
 import sys
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -37,7 +38,7 @@ class Outcomes:
 
     def __init__(
         self,
-        retry: Callable[[Task], "Optional[Deferred[Any]]"],
+        retry: Callable[[Task], "Deferred[Any] | None"],
         warn: bool = False,
         verbose: bool = False,
         spew: bool = False,
@@ -97,9 +98,7 @@ class Outcomes:
         if self._stopCall is not None and self._stopCall.active():
             self._stopCall.cancel()
 
-    def _tryAgain(
-        self, status: Status, result: Any, task: Task, *how: Any
-    ) -> Any:
+    def _tryAgain(self, status: Status, result: Any, task: Task, *how: Any) -> Any:
         if status is Status.TIMEOUT:
             task.retries -= 1
         retried = self._retry(task) if task.retries >= 0 else None

@@ -3,10 +3,10 @@ Workers that run calls in processes of their own, and a queue of them.
 """
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
 from time import perf_counter
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, ClassVar, NamedTuple
 
 import psutil
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -28,7 +28,7 @@ from asynqueue.pollers import checkPace, makePoller
 from asynqueue.remotes import RemoteIterators
 from asynqueue.replies import Reply
 from asynqueue.tasks import Task
-from asynqueue.util import branch
+from asynqueue.util import branch, checkInteger
 
 
 class WorkerState(Enum):
@@ -95,7 +95,7 @@ class ProcessWorker:
     """
 
     log = Logger()
-    cQualified: "list[Hashable]" = ["process", "local"]
+    cQualified: ClassVar[list[Hashable]] = ["process", "local"]
 
     def __init__(
         self,
@@ -161,12 +161,12 @@ class ProcessWorker:
         self._reactor = theReactor(reactor)
         self._poller = makePoller(poller, interval, backoff, self._reactor)
         self._launch = launch
-        self._channel: Optional[Channel] = None
-        self._iterators: Optional[RemoteIterators] = None
+        self._channel: Channel | None = None
+        self._iterators: RemoteIterators | None = None
         self._charges: dict[Task, Charge] = {}
         self._resignators: list[Callable[[], Any]] = []
-        self._whenIdle: "list[Deferred[None]]" = []
-        self._whenStopped: "list[Deferred[None]]" = []
+        self._whenIdle: list[Deferred[None]] = []
+        self._whenStopped: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
         pid = None if self.process is None else self.process.pid
@@ -238,7 +238,7 @@ class ProcessWorker:
         """
         return succeed(list(self.callTimes))
 
-    def memUsage(self) -> Optional[int]:
+    def memUsage(self) -> int | None:
         """
         @return: The resident set of my process, in kilobytes (1024 bytes) as an
             C{int}, or C{None} if the process is not running. (AsynQueue 0.9.9
@@ -302,7 +302,7 @@ class ProcessWorker:
         request = channel.request(number, packet)
         charge = self._charges[task] = Charge(request, Deferred())
         request.replied.addCallbacks(
-            self._answered, self._lost, (task, charge), None, (task, charge)
+            self._answered, self._lost, (task, charge), {}, (task, charge)
         )
         return charge.ready
 
@@ -334,7 +334,7 @@ class ProcessWorker:
         """
         if self.state is WorkerState.STOPPED:
             return succeed(None)
-        d: "Deferred[None]" = Deferred()
+        d: Deferred[None] = Deferred()
         self._whenStopped.append(d)
         if self.state is not WorkerState.STOPPING:
             self.state = WorkerState.STOPPING
@@ -365,7 +365,7 @@ class ProcessWorker:
 
     async def _stop(self) -> None:
         if self._charges:
-            idle: "Deferred[None]" = Deferred()
+            idle: Deferred[None] = Deferred()
             self._whenIdle.append(idle)
             await idle
         if self._iterators is not None:
@@ -437,7 +437,7 @@ class ProcessWorker:
         return died
 
 
-def _raiseIfDead(died: Optional[WorkerDied]) -> None:
+def _raiseIfDead(died: WorkerDied | None) -> None:
     if died is not None:
         raise died
 
@@ -451,7 +451,7 @@ class ProcessQueue(TaskQueue):
 
     def __init__(
         self,
-        N: Optional[int] = None,
+        N: int | None = None,
         series: "Iterable[Hashable]" = (),
         raw: bool = False,
         callStats: bool = False,
@@ -472,8 +472,7 @@ class ProcessQueue(TaskQueue):
         """
         if N is None:
             N = self.cores()
-        if isinstance(N, bool) or not isinstance(N, int) or N < 1:
-            raise ValueError(f"N, the number of workers, is an integer from 1, not {N!r}")
+        checkInteger("N, the number of workers,", N, 1)
         workers = [
             ProcessWorker(
                 series=series,

@@ -2,7 +2,8 @@
 Between iterators and Twisted's consumers.
 """
 
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer, IPushProducer
@@ -33,9 +34,9 @@ class IterationProducer:
             raise TypeError(f"{dr!r} is not a Deferator")
         self.dr = dr
         self.consumer: Any = None
-        self._resumed: "Deferred[None]" = succeed(None)
-        self._done: "Optional[Deferred[None]]" = None
-        self._waiters: "list[Deferred[Any]]" = []
+        self._resumed: Deferred[None] = succeed(None)
+        self._done: Deferred[None] | None = None
+        self._waiters: list[Deferred[Any]] = []
         if consumer is not None:
             self.registerConsumer(consumer)
 
@@ -58,7 +59,7 @@ class IterationProducer:
             written all that it will be; or fails with what the iterator or the
             consumer raised.
         """
-        d: "Deferred[Any]" = Deferred()
+        d: Deferred[Any] = Deferred()
         self._waiters.append(d)
         if self._done is not None:
             self._done.addBoth(self._tell)
@@ -143,9 +144,9 @@ class ListConsumer:
         self._items: dict[int, Any] = {}
         self._count = 0
         self._processing = 0
-        self._failure: Optional[Failure] = None
+        self._failure: Failure | None = None
         self._ended = False
-        self._waiters: "list[Deferred[list[Any]]]" = []
+        self._waiters: list[Deferred[list[Any]]] = []
         for name, value in attributes.items():
             setattr(self, name, value)
 
@@ -156,7 +157,7 @@ class ListConsumer:
             producer has unregistered and all are processed; or fails with the
             first error that L{processItem} raised.
         """
-        d: "Deferred[list[Any]]" = Deferred()
+        d: Deferred[list[Any]] = Deferred()
         self._waiters.append(d)
         self._tellIfDone()
         return d
@@ -236,8 +237,8 @@ def produceNothing(consumer: Any) -> None:
 def iteratorToProducer(
     iterator: Any,
     consumer: Any = None,
-    wrapper: Optional[Callable[..., Any]] = None,
-) -> "Deferred[Optional[IterationProducer]]":
+    wrapper: Callable[..., Any] | None = None,
+) -> "Deferred[IterationProducer | None]":
     """
     Makes a producer of an iterator.
 
@@ -258,8 +259,8 @@ def iteratorToProducer(
 
 
 async def _produce(
-    iterator: Any, consumer: Any, wrapper: Optional[Callable[..., Any]]
-) -> Optional[IterationProducer]:
+    iterator: Any, consumer: Any, wrapper: Callable[..., Any] | None
+) -> IterationProducer | None:
     prefetcherator = Prefetcherator(repr(iterator))
     isIterator = Deferator.isIterator(iterator)
     if not isIterator or not await prefetcherator.setup(iterator):

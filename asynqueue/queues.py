@@ -5,8 +5,8 @@ Where what waits is kept in order.
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Hashable
-from typing import Any, Callable, Generic, Optional, Protocol, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
@@ -38,7 +38,7 @@ class Priority(Generic[T]):
         self._heap: list[tuple[Any, int, T]] = []
         self._removed: set[int] = set()
         self._serialOf: dict[int, int] = {}
-        self.pendingGetCalls: "deque[Deferred[T]]" = deque()
+        self.pendingGetCalls: deque[Deferred[T]] = deque()
 
     def __len__(self) -> int:
         return len(self._heap) - len(self._removed)
@@ -59,7 +59,7 @@ class Priority(Generic[T]):
         @return: A Deferred that fires with the lowest item when there is one,
             or fails with L{QueueRunError} if I am shut down first.
         """
-        d: "Deferred[T]" = Deferred(self.pendingGetCalls.remove)
+        d: Deferred[T] = Deferred(self.pendingGetCalls.remove)
         if self:
             d.callback(self.pop())
         else:
@@ -321,7 +321,9 @@ class Queue:
 
         @return: A list of them. The caller has to end them.
         """
-        return [task for series in list(self.heaps) for task in self.cancelSeries(series)]
+        return [
+            task for series in list(self.heaps) for task in self.cancelSeries(series)
+        ]
 
     def subscribe(self, consumer: Any) -> None:
         """

@@ -37,7 +37,7 @@ class RemoteIterators:
         self._open: dict[int, str] = {}
         self._asked: set[int] = set()
         self._sweep: Any = None
-        self._waiters: "list[Deferred[None]]" = []
+        self._waiters: list[Deferred[None]] = []
 
     def deferator(self, iteration: Iteration, call: str) -> Deferator:
         """
@@ -54,9 +54,7 @@ class RemoteIterators:
         prefetcherator.resume(iteration.first, partial(self.do_next, ID), close)
         deferator = Deferator(prefetcherator)
         # It may be collected in any thread.
-        weakref.finalize(
-            deferator, self._reactor.callFromThread, close
-        ).atexit = False
+        weakref.finalize(deferator, self._reactor.callFromThread, close).atexit = False
         return deferator
 
     def do_next(self, ID: int) -> "Deferred[Any]":
@@ -79,8 +77,8 @@ class RemoteIterators:
         self._asked.add(ID)
         number = self._channel.number()
         request = self._channel.request(number, pack(Next(number, ID)), urgent=True)
-        d: "Deferred[Any]" = request.replied.addCallbacks(
-            self._answered, self._lost, (ID,), None, (ID,)
+        d: Deferred[Any] = request.replied.addCallbacks(
+            self._answered, self._lost, (ID,), {}, (ID,)
         )
         return d
 
@@ -105,7 +103,7 @@ class RemoteIterators:
         """
         if not self._open:
             return succeed(None)
-        d: "Deferred[None]" = Deferred()
+        d: Deferred[None] = Deferred()
         self._waiters.append(d)
         if self._sweep is None:
             self._asked.clear()

@@ -3,7 +3,8 @@ What the far side answers, as this side understands it.
 """
 
 import pickle
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from asynqueue.errors import RemoteTraceback, UnpicklingError, WorkerError
 from asynqueue.messages import Answer, Raised, Status, describe, unpack
@@ -62,7 +63,7 @@ def revive(raised: Raised) -> Exception:
 
     @return: The exception, with its far traceback as its cause.
     """
-    exception: Any = None
+    exception: object = None
     if raised.pickled is not None:
         try:
             exception = pickle.loads(raised.pickled)

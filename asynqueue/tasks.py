@@ -4,8 +4,8 @@ What is to be done, and how it comes to a worker.
 
 import itertools
 from collections import deque
-from collections.abc import Hashable
-from typing import Any, Callable, Optional
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -14,6 +14,7 @@ from asynqueue.interfaces import ICanceller
 from asynqueue.looper import theReactor
 from asynqueue.messages import Status
 from asynqueue.runner import CallTuple
+from asynqueue.util import checkInteger
 
 FIRST, LAST = float("-inf"), float("inf")
 """
@@ -61,7 +62,7 @@ class Task:
         kw: dict[str, Any],
         priority: float,
         series: Hashable,
-        timeout: Optional[float] = None,
+        timeout: float | None = None,
         serial: int = 0,
         reactor: Any = None,
     ) -> None:
@@ -77,12 +78,12 @@ class Task:
         self.series = series
         self.timeout = timeout
         self.serial = serial
-        self.raw: Optional[bool] = None
+        self.raw: bool | None = None
         self.retries = 0
         self.holder: Any = None
         self._reactor = reactor
         self._timer: Any = None
-        self.d: "Deferred[tuple[Any, Any]]" = Deferred(self._cancelled)
+        self.d: Deferred[tuple[Any, Any]] = Deferred(self._cancelled)
 
     @property
     def key(self) -> tuple[float, int]:
@@ -207,7 +208,7 @@ class TaskFactory:
         kw: dict[str, Any],
         niceness: int,
         series: Hashable = None,
-        timeout: Optional[float] = None,
+        timeout: float | None = None,
     ) -> Any:
         """
         Makes a task.
@@ -217,10 +218,7 @@ class TaskFactory:
         @raise ValueError: if the niceness or the timeout is out of range.
         @raise TypeError: if I{args}, I{kw} or I{series} is of the wrong type.
         """
-        if isinstance(niceness, bool) or not isinstance(niceness, int):
-            raise ValueError(f"niceness has to be an integer, not {niceness!r}")
-        if not -20 <= niceness <= 20:
-            raise ValueError(f"niceness has to be from -20 to 20, not {niceness}")
+        checkInteger("niceness", niceness, -20, 20)
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}")
         priority = self._serial(series) * (1 + ((niceness + 20) / 10) ** 2)
@@ -251,7 +249,7 @@ def entrust(task: Any, worker: Any) -> "Deferred[None]":
     if ICanceller.providedBy(worker):
         task.holder = worker
     task.startTimer()
-    ready: "Deferred[None]" = worker.run(task)
+    ready: Deferred[None] = worker.run(task)
     return ready
 
 
@@ -267,8 +265,8 @@ class Assignment:
 
     def __init__(self, task: Any) -> None:
         self.task = task
-        self.d: "Deferred[None]" = Deferred()
-        self.done: "Deferred[None]" = Deferred()
+        self.d: Deferred[None] = Deferred()
+        self.done: Deferred[None] = Deferred()
 
     def accept(self, worker: Any) -> None:
         """
@@ -295,7 +293,7 @@ class AssignmentFactory:
         """
         self._whenFree = whenFree
         self.waiting: dict[Hashable, dict[Any, None]] = {}
-        self.pending: dict[Hashable, "deque[Assignment]"] = {}
+        self.pending: dict[Hashable, deque[Assignment]] = {}
 
     def isWaitedFor(self, series: Hashable) -> bool:
         """

@@ -2,6 +2,7 @@
 Small things that several modules need.
 """
 
+import math
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,7 @@ def branch(d: "Deferred[T]") -> "Deferred[T]":
     @param d: A Deferred that does not fail.
     @return: Another one that fires with the same.
     """
-    other: "Deferred[T]" = Deferred()
+    other: Deferred[T] = Deferred()
 
     def fork(result: T) -> T:
         other.callback(result)
@@ -25,3 +26,17 @@ def branch(d: "Deferred[T]") -> "Deferred[T]":
 
     d.addCallback(fork)
     return other
+
+
+def checkInteger(
+    name: str, value: object, lowest: float, highest: float = math.inf
+) -> None:
+    """
+    @raise ValueError: if a value, called by a name, is not an integer in a
+        range. (C{True} and C{False} are none.)
+    """
+    if type(value) is not int or not lowest <= value <= highest:
+        limit = f" to {highest}" if highest < math.inf else ""
+        raise ValueError(
+            f"{name} has to be an integer from {lowest}{limit}, not {value!r}"
+        )

@@ -3,8 +3,8 @@ The workers of a queue, and the tasks that they are handed.
 """
 
 import itertools
-from collections.abc import Hashable
-from typing import Any, Callable, Optional
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
@@ -14,6 +14,12 @@ from asynqueue.errors import ImplementationError
 from asynqueue.interfaces import IWorker
 from asynqueue.messages import Status
 from asynqueue.tasks import AssignmentFactory, Task
+
+
+def _check(worker: object) -> None:
+    if not IWorker.providedBy(worker):
+        raise ImplementationError(f"{worker!r} does not provide IWorker")
+    IWorker.validateInvariants(worker)
 
 
 class TaskHandler(Employer):
@@ -74,9 +80,7 @@ class TaskHandler(Employer):
         @raise ImplementationError: if it does not provide C{IWorker}.
         @raise InvariantError: if its qualifications are not lists.
         """
-        if not IWorker.providedBy(worker):
-            raise ImplementationError(f"{worker!r} does not provide IWorker")
-        IWorker.validateInvariants(worker)
+        _check(worker)
         if worker in self._employees:
             return succeed(worker.ID)
         worker.ID = next(self._IDs)
@@ -99,7 +103,7 @@ class TaskHandler(Employer):
     def terminate(
         self,
         workerID: int,
-        timeout: Optional[float] = None,
+        timeout: float | None = None,
         crash: bool = False,
         reassign: bool = False,
     ) -> "Deferred[list[Task]]":
@@ -124,7 +128,7 @@ class TaskHandler(Employer):
         d.addCallback(self._hasLeft, employee)
         return d.addCallback(self._reassign) if reassign else d
 
-    def shutdown(self, timeout: Optional[float] = None) -> "Deferred[list[Task]]":
+    def shutdown(self, timeout: float | None = None) -> "Deferred[list[Task]]":
         """
         Lets all workers go when they have done what they have.
 
@@ -136,7 +140,7 @@ class TaskHandler(Employer):
         self.isRunning = False
         return Deferred.fromCoroutine(self._shutdown(timeout))
 
-    async def _shutdown(self, timeout: Optional[float]) -> list[Task]:
+    async def _shutdown(self, timeout: float | None) -> list[Task]:
         leaving = [employee.left() for employee in self._leaving]
         unfinished = []
         for d in [self.terminate(ID, timeout) for ID in list(self.workers)]:
@@ -181,10 +185,10 @@ class TaskHandler(Employer):
         else:
             for d in [employee.update(task) for employee in employees]:
                 results.append(await d)
-        if results and all(Status(status).failed for status, _ in results):
+        failed = [Status(status).failed for status, _ in results]
+        if failed and all(failed) and task in self.updateTasks:
             # Those that come later would fail on it too.
-            if task in self.updateTasks:
-                self.updateTasks.remove(task)
+            self.updateTasks.remove(task)
         return results
 
     def savedUpdates(self, series: list[Hashable]) -> list[Task]:
