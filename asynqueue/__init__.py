@@ -9,14 +9,16 @@ These are my modules, from the front door down to the far side of the pipe. Each
 imports only from those listed below it:
 
   - C{__main__}: the command line
-  - C{process}: C{ProcessQueue} and C{ProcessWorker}
+  - C{process}: C{ProcessQueue}, and the address of C{ProcessWorker}
   - C{base}: C{TaskQueue}: calls, updates, hiring, shutdown
   - C{outcomes}: what becomes of a finished task: a result, a failure, another try
   - C{workforce}: C{TaskHandler}: the workers of a queue
   - C{employment}: one worker, from being hired to being let go
-  - C{tasks}: a call on its way, and where it meets a worker
   - C{queues}: where calls wait in order
+  - C{processworker}: C{ProcessWorker}: a worker with a process of its own
+  - C{life}: what tasks become in one worker process
   - C{remotes}: the iterators that are open in a worker process
+  - C{tasks}: a call on its way, and where it meets a worker
   - C{channel}: one life of a worker process, and what is asked of it
   - C{replies}: what the far side answers, as this side understands it
   - C{children}: starting, watching and ending processes
