@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue.children import Child
-from asynqueue.errors import WorkerDied, aboutExit
+from asynqueue.errors import StartFailed, WorkerDied, aboutExit
 from asynqueue.messages import Hello, Stop, pack
 from asynqueue.replies import Reply, openReply
 
@@ -142,7 +142,17 @@ class Channel:
         """
         @return: An exception that tells how the process ended.
         """
-        return WorkerDied(self.aboutDeath(), self.child.pid, self.child.exitcode)
+        text, child = self.aboutDeath(), self.child
+        if self.up.called:
+            return WorkerDied(text, child.pid, child.exitcode)
+        return StartFailed(
+            f"{text} before it was ready for calls. If it has written something to "
+            "standard error, that tells why. It imports the program's main module: "
+            "can that be imported, and does it guard what it does with if __name__ "
+            "== '__main__'?",
+            child.pid,
+            child.exitcode,
+        )
 
     def aboutDeath(self) -> str:
         """

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue import entry
-from asynqueue.errors import WorkerDied
+from asynqueue.errors import StartFailed
 from asynqueue.looper import deferUntilEnded
 
 KILL_AFTER = 1.0
@@ -206,7 +206,7 @@ class Child:
         deferUntilEnded(self._thread, self._reactor).addCallback(lambda _: f(result))
 
     def _failed(self, failure: Failure) -> None:
-        error = WorkerDied(
+        error = StartFailed(
             f"A worker process could not be started: {failure.type.__name__}: "
             f"{failure.getErrorMessage()}"
         )

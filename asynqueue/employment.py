@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,7 +19,9 @@ from asynqueue.util import branch
 
 ATTEMPTS = 4
 """
-How often in a row a worker may fail to come up before it is given up.
+How often in a row a worker that has been up before may fail to come up again
+before it is given up. One that never was is given up the first time: what went
+wrong would go wrong again.
 """
 
 PAUSE = 0.1
@@ -269,8 +271,10 @@ class Employee:
     def _cameNotUp(self, why: Failure) -> None:
         if self.state is EmployeeState.LEFT:
             return
+        if why.check(CancelledError):
+            why = Failure(WorkerError("The worker resigned while it ran the updates"))
         self._attempts += 1
-        if self._attempts < ATTEMPTS and IRestartable.providedBy(self.worker):
+        if self.hired.called and self._attempts < ATTEMPTS:
             self._nextAttempt = theReactor(self._reactor).callLater(
                 PAUSE * 2 ** (self._attempts - 1), self.begin
             )

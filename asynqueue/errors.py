@@ -80,6 +80,13 @@ class WorkerDied(WorkerError):
         return type(self), (str(self), self.pid, self.exitCode)
 
 
+class StartFailed(WorkerDied):
+    """
+    A worker's process ended before it was ready for calls, or could not even be
+    started.
+    """
+
+
 class RemoteTraceback(Exception):
     """
     The cause of an exception that was raised in a worker process: its
