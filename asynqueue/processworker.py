@@ -111,8 +111,8 @@ class ProcessWorker:
             to is its result. It works with and without I{raw}.
         @param context: A C{multiprocessing} context, or the name of a start
             method. C{"forkserver"} unless given, where there is one, else
-            C{"spawn"}. With I{useReactor} it is C{"spawn"}, and cannot be
-            C{"fork"}: a copy of a process that has a reactor would share it.
+            C{"spawn"}. With I{useReactor} it cannot be C{"fork"}: a copy of a
+            process whose reactor runs has no use for another.
         @param poller: How I learn of answers: the name of a strategy from
             L{asynqueue.pollers.POLLERS}, or a callable that makes a provider
             of L{IPoller<asynqueue.interfaces.IPoller>}.
@@ -135,14 +135,12 @@ class ProcessWorker:
         self.callTimes: list[tuple[float, float]] = []
         self.process: Any = None
         self.state = WorkerState.DOWN
-        if useReactor and context is None:
-            context = "spawn"
         self._context = getContext(context)
         forked = self._context.get_start_method() == "fork"
         if useReactor and forked:
             raise ValueError(
                 "A forked process cannot run a reactor of its own, because it has "
-                "its parent's. Use the context 'spawn' with useReactor"
+                "its parent's. Use the context 'forkserver' or 'spawn' with useReactor"
             )
         self._settings = Settings(raw=raw, useReactor=useReactor, forked=forked)
         self._reactor = theReactor(reactor)

@@ -1,0 +1,110 @@
+"""
+How programs that use a queue come to their end.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from twisted.trial.unittest import SynchronousTestCase
+
+HERE = Path(__file__).parent
+BOUND = 30
+"""
+How long a program may take at most, in seconds: far more than any does, so that
+what is told is that it hangs, not that the machine is slow.
+"""
+
+
+def run(*args):
+    """
+    @return: The completed process and the worker processes' IDs that it told.
+    """
+    done = subprocess.run(
+        [sys.executable, str(HERE / "ending.py"), *args],
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+    )
+    return done, json.loads(done.stdout.splitlines()[0])
+
+
+def waitUntilGone(pids):
+    """
+    @return: The processes of the IDs that are still there after a while.
+    """
+    processes = []
+    for pid in pids:
+        try:
+            processes.append(psutil.Process(pid))
+        except psutil.NoSuchProcess:
+            continue
+    deadline = time.monotonic() + 5
+    _, alive = psutil.wait_procs(processes, max(0, deadline - time.monotonic()))
+    return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+class EndingsTests(SynchronousTestCase):
+    def check(self, *args):
+        done, pids = run(*args)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(len(pids), 2)
+        self.assertEqual(waitUntilGone(pids), [])
+        return done
+
+    def test_shutdownLeavesNoThread(self):
+        """Nothing but the main thread is left when a queue has been shut down."""
+        done = self.check("default", "forkserver", "idle", "shutdown")
+        self.assertEqual(json.loads(done.stdout.splitlines()[1]), ["MainThread"])
+        self.assertEqual(done.returncode, 0)
+
+    def test_reactorStops(self):
+        """A bare reactor.stop() ends idle workers, however they were started."""
+        for method in ("forkserver", "spawn", "fork"):
+            self.assertEqual(
+                self.check("default", method, "idle", "stop").returncode, 0
+            )
+
+    def test_reactorStopsWhileBusy(self):
+        """reactor.stop() waits for running calls no longer than the grace."""
+        began = time.monotonic()
+        self.assertEqual(
+            self.check("default", "forkserver", "busy", "stop").returncode, 0
+        )
+        self.assertLess(time.monotonic() - began, 15)
+
+    def test_interrupt(self):
+        """Ctrl-C ends busy workers, and says nothing."""
+        self.check("default", "forkserver", "busy", "SIGINT")
+
+    def test_terminate(self):
+        """SIGTERM ends busy workers, and says nothing."""
+        self.check("default", "forkserver", "busy", "SIGTERM")
+
+    def test_exitWithoutShutdown(self):
+        """The interpreter exits though nobody has shut the queue down."""
+        for method in ("forkserver", "spawn", "fork"):
+            done = self.check("default", method, "busy", "exit")
+            self.assertEqual(done.returncode, 0)
+
+    def test_killed(self):
+        """Busy workers go with a parent that is killed outright."""
+        for method in ("forkserver", "spawn", "fork"):
+            self.check("default", method, "busy", "SIGKILL")
+
+
+class ReactorsTests(SynchronousTestCase):
+    def test_reactors(self):
+        """A queue works and ends under each reactor."""
+        for name in ("select", "poll", "epoll", "asyncio"):
+            done, pids = run(name, "forkserver", "idle", "shutdown")
+            self.assertEqual(done.stderr, "", name)
+            self.assertEqual(done.returncode, 0, name)
+            self.assertEqual(waitUntilGone(pids), [], name)
+            self.assertIn(name, done.stdout.splitlines()[-1].lower())
