@@ -130,23 +130,23 @@ class TaskQueue:
         Has a worker call a callable with the arguments, and all keywords but
         those below.
 
-        @keyword niceness: How urgent it is: an integer from -20, the most
+        @param niceness: How urgent it is: an integer from -20, the most
             urgent, to 20. See L{TaskFactory} for what it comes to.
-        @keyword series: Any hashable. Only a worker qualified for it runs the
+        @param series: Any hashable. Only a worker qualified for it runs the
             call; every worker is for C{None}.
-        @keyword timeout: How long the call may take once a worker has it, in
+        @param timeout: How long the call may take once a worker has it, in
             seconds. A process that overruns is killed and replaced.
-        @keyword doNext: C{True} to have it run before all calls that wait and
+        @param doNext: C{True} to have it run before all calls that wait and
             were made without it.
-        @keyword doLast: C{True} to have it run after them. I{doNext} wins.
-        @keyword consumer: A provider of C{IConsumer}, to which the items are
+        @param doLast: C{True} to have it run after them. I{doNext} wins.
+        @param consumer: A provider of C{IConsumer}, to which the items are
             written if the result is an iterator.
-        @keyword raw: C{True} to have an iterator come back as the value that it
+        @param raw: C{True} to have an iterator come back as the value that it
             is, C{False} to have it come as a
             L{Deferator<asynqueue.iteration.Deferator>}; C{None} for what the
             worker was made with.
-        @keyword returnFailure: Overrides my own I{returnFailure}.
-        @keyword retries: How often it is tried again when it has timed out.
+        @param returnFailure: Overrides my own I{returnFailure}.
+        @param retries: How often it is tried again when it has timed out.
         @return: A Deferred that fires with the result: the value, a
             L{Deferator<asynqueue.iteration.Deferator>}, or the consumer once it
             has all items. It fails with what the call raised, with a
@@ -177,10 +177,7 @@ class TaskQueue:
         if returnFailure is None:
             returnFailure = self.returnFailure
         task.d.addCallback(self.outcomes.settle, task, consumer, returnFailure)
-        if series in self._bereft:
-            self._fail(task, self._bereft[series])
-        else:
-            self.q.put(task)
+        self._put(task)
         return task.d
 
     def update(
@@ -199,11 +196,11 @@ class TaskQueue:
         got, and each that comes later or begins anew as the first thing it
         does.
 
-        @keyword ephemeral: C{True} if workers that come later need not.
-        @keyword sequential: C{True} to have one worker call it after the other.
-        @keyword series: To have only workers qualified for it call it.
-        @keyword timeout: As in L{call}, but there is no second try.
-        @keyword raw: As in L{call}.
+        @param ephemeral: C{True} if workers that come later need not.
+        @param sequential: C{True} to have one worker call it after the other.
+        @param series: To have only workers qualified for it call it.
+        @param timeout: As in L{call}, but there is no second try.
+        @param raw: As in L{call}.
         @return: A Deferred that fires with a list of the results in the order
             of the workers, when all are there. It fails with the first error
             if there is any; workers that come later are not updated if it
@@ -349,6 +346,12 @@ class TaskQueue:
         for d in waiters:
             d.callback(None)
 
+    def _put(self, task: Task) -> None:
+        if task.series in self._bereft:
+            self._fail(task, self._bereft[task.series])
+        else:
+            self.q.put(task)
+
     def _fail(self, task: Task, error: BaseException) -> None:
         task.callback((Status.ERROR, error))
 
@@ -364,13 +367,13 @@ class TaskQueue:
         if not self.isRunning():
             return None
         again = task.copy()
-        self.q.put(again)
+        self._put(again)
         return again.d
 
     def _returned(self, tasks: list[Task]) -> None:
         if self.isRunning():
             for task in tasks:
-                self.q.put(task)
+                self._put(task)
         else:
             self._endUnfinished(tasks)
 

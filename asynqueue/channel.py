@@ -23,6 +23,14 @@ at once unless a call has left something there that does not end.
 """
 
 
+UNREAD = (BrokenPipeError, ConnectionResetError)
+"""
+What a pipe's failure is if the process ended without having read the request.
+Where the pipe is a local socket, Linux says C{ECONNRESET} when the far end was
+closed with something still unread in it, and plain end-of-file otherwise.
+"""
+
+
 class ChannelState(Enum):
     """
     The stages of a L{Channel}. Moves: STARTING to IDLE when the process has
@@ -47,7 +55,7 @@ class Request:
     @ivar replied: A Deferred that fires with a L{Reply}, or fails with
         L{WorkerDied<asynqueue.errors.WorkerDied>} if the process ended first.
     @ivar sentAt: When it was sent, by C{time.perf_counter}; C{None} if it has
-        not been.
+        not been, or the process ended before it had read it.
     """
 
     __slots__ = ("number", "packet", "replied", "sentAt")
@@ -212,6 +220,8 @@ class Channel:
         The pipe is of no use any more. Most likely the process has ended; if
         it has not, it has to.
         """
+        if self.inHand is not None and failure.check(*UNREAD):
+            self.inHand.sentAt = None
         if self.state is ChannelState.ASKING:
             self.state = ChannelState.ENDING
             self.child.terminate()

@@ -10,8 +10,9 @@ import multiprocessing.util
 import os
 import threading
 import time
+from contextlib import suppress
 from multiprocessing.context import BaseContext
-from typing import Any, Optional, Union
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -26,11 +27,16 @@ How long a process has to follow a SIGTERM, in seconds, before it is killed. It
 does so at once unless it was stopped or a call changed its handler.
 """
 
+AT_EXIT = 5.0
+"""
+How long the interpreter's exit waits for what is known to end at once, seconds.
+"""
+
 _starting = threading.Lock()
 _living: "set[Child]" = set()
 
 
-def getContext(context: Union[None, str, BaseContext] = None) -> BaseContext:
+def getContext(context: str | BaseContext | None = None) -> BaseContext:
     """
     @param context: A C{multiprocessing} context, the name of a start method, or
         C{None} for C{"forkserver"} where the platform has it and else
@@ -105,13 +111,14 @@ class Child:
     def __init__(
         self, context: BaseContext, settings: entry.Settings, reactor: Any
     ) -> None:
-        self.started: "Deferred[Any]" = Deferred()
-        self.died: "Deferred[Optional[int]]" = Deferred()
-        self.pid: Optional[int] = None
-        self.exitcode: Optional[int] = None
+        self.started: Deferred[Any] = Deferred()
+        self.died: Deferred[int | None] = Deferred()
+        self.pid: int | None = None
+        self.exitcode: int | None = None
         self._context = context
         self._settings = settings
         self._reactor = reactor
+        self._lock = threading.Lock()
         self._process: Any = None
         self._mustEnd = False
         self._killCall: Any = None
@@ -136,26 +143,26 @@ class Child:
         """
         Ends the process by SIGTERM, and by SIGKILL if it does not follow.
         """
-        self._mustEnd = True
-        if self._process is not None and self._killCall is None:
-            self._killCall = self._reactor.callLater(KILL_AFTER, self.kill)
-            self._process.terminate()
+        with self._lock:
+            self._mustEnd = True
+            if self._process is not None and self._killCall is None:
+                self._killCall = self._reactor.callLater(KILL_AFTER, self.kill)
+                self._process.terminate()
 
     def kill(self) -> None:
         """
-        Ends the process by SIGKILL.
+        Ends the process by SIGKILL. Can be called from any thread.
         """
-        self._mustEnd = True
-        if self._process is not None:
-            self._process.kill()
+        with self._lock:
+            self._mustEnd = True
+            if self._process is not None:
+                self._process.kill()
 
-    def killAtExit(self) -> None:
+    def join(self) -> None:
         """
-        Kills the process from outside of the reactor, at the interpreter's
-        exit.
+        Blocks until I am done with a process that was killed.
         """
-        if self._process is not None:
-            self._process.kill()
+        self._thread.join(AT_EXIT)
 
     def _live(self) -> None:
         """
@@ -168,18 +175,21 @@ class Child:
         except BaseException:
             tell(self._ended, self._failed, Failure())
             return
-        tell(self._launched, near)
+        tell(self.started.callback, near)
+        # Told, and so not held here for as long as the process lives.
+        del near
         exitCode = _awaitEnd(process)
-        self._process = None
-        process.close()
+        with self._lock:
+            self._process = None
+            _close(process)
         tell(self._ended, self._isDead, exitCode)
 
     def _launch(self) -> tuple[Any, Any]:
         near, far = self._context.Pipe()
-        process = self._context.Process(  # type: ignore[attr-defined]
-            target=entry.main, args=(far, self._settings), name="asynqueue worker"
-        )
         try:
+            process = self._context.Process(  # type: ignore[attr-defined]
+                target=entry.main, args=(far, self._settings), name="asynqueue worker"
+            )
             with _starting:
                 process.start()
         except BaseException:
@@ -187,14 +197,12 @@ class Child:
             raise
         finally:
             far.close()
-        self.pid = process.pid
-        self._process = process
+        with self._lock:
+            self.pid = process.pid
+            self._process = process
+            if self._mustEnd:
+                process.kill()
         return process, near
-
-    def _launched(self, near: Any) -> None:
-        self.started.callback(near)
-        if self._mustEnd:
-            self.terminate()
 
     def _ended(self, f: Any, result: Any) -> None:
         """
@@ -207,18 +215,18 @@ class Child:
 
     def _failed(self, failure: Failure) -> None:
         error = StartFailed(
-            f"A worker process could not be started: {failure.type.__name__}: "
+            f"A worker process could not be started: {type(failure.value).__name__}: "
             f"{failure.getErrorMessage()}"
         )
         error.__cause__ = failure.value
         self.started.errback(error)
 
-    def _isDead(self, exitCode: Optional[int]) -> None:
+    def _isDead(self, exitCode: int | None) -> None:
         self.exitcode = exitCode
         self.died.callback(exitCode)
 
 
-def _awaitEnd(process: Any) -> Optional[int]:
+def _awaitEnd(process: Any) -> int | None:
     """
     Blocks until a process has ended.
 
@@ -232,28 +240,42 @@ def _awaitEnd(process: Any) -> Optional[int]:
     ):
         multiprocessing.connection.wait([process.sentinel])
     elif getattr(os, "waitid", None) is not None:
-        try:
+        # If somebody else has reaped it, perhaps he knows more.
+        with suppress(ChildProcessError):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        except ChildProcessError:
-            # Somebody else has reaped it; perhaps he knows more.
-            pass
     else:
         process.join()
     for pause in (0, 0.001, 0.01, 0.1):
         time.sleep(pause)
         with _starting:
-            exitCode: Optional[int] = process.exitcode
+            exitCode: int | None = process.exitcode
         if exitCode is not None:
             return exitCode
     return None
 
 
+def _close(process: Any) -> None:
+    """
+    Lets go of a process that has ended.
+    """
+    try:
+        process.close()
+    except ValueError:
+        # It takes the process to be running, because somebody else has reaped
+        # it. Its descriptors go with the object.
+        multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+
+
 def _killAll(owner: int) -> None:
     if os.getpid() == owner:
-        for child in list(_living):
-            child.killAtExit()
+        children = list(_living)
+        for child in children:
+            child.kill()
+        for child in children:
+            child.join()
 
 
 # Runs before the function by which multiprocessing waits for all children,
-# because that was registered when multiprocessing.util was imported.
+# because that was registered when multiprocessing.util was imported. That
+# function must not meet a process that is being closed.
 atexit.register(_killAll, os.getpid())

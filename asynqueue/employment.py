@@ -175,8 +175,19 @@ class Employee:
                 self._backlog.append(Update(task, self._updating.pop(task)))
             else:
                 tasks.append(task)
+        if tasks:
+            self._attempts += 1
         if self.state is EmployeeState.PREPARING:
             self._preparing.cancel()
+        elif self._attempts >= ATTEMPTS:
+            self._giveUp(
+                Failure(
+                    WorkerError(
+                        f"{self.worker!r} was given up: {ATTEMPTS} times in a row it "
+                        "resigned before it had begun what it was given"
+                    )
+                )
+            )
         elif IRestartable.providedBy(self.worker):
             self.begin()
         else:

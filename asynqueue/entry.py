@@ -43,6 +43,9 @@ def main(connection: "Connection[bytes, bytes]", settings: Settings) -> None:
     if settings.forked:
         letGoOfDescriptors({connection.fileno(), sentinel})
     if sentinel is not None:
+        # The sentinel may be the pipe through which I was told what to run, and
+        # on which the parent is still busy. Not any more once it has spoken.
+        wait([connection, sentinel])
         dieWithParent(sentinel)
     if settings.useReactor:
         from asynqueue import reactorside
@@ -97,14 +100,14 @@ def dieWithParent(sentinel: int) -> None:
     """
     Ends this process when its parent is gone, whatever it is doing then.
 
-    @param sentinel: The descriptor of a pipe whose far end only the parent
-        holds.
-
     On Linux the kernel does it: the pipe is told to raise SIGKILL here when
     its other end closes. Unlike the parent-death signal of C{prctl}, this
     follows the parent itself and not the thread or the fork server that
     started the process; unlike a thread, it works in the middle of a call that
     never lets another thread run. Elsewhere a thread watches the pipe.
+
+    @param sentinel: The descriptor of a pipe whose far end only the parent
+        holds, and into which nothing is written any more.
     """
     if _onLinux:
         import fcntl

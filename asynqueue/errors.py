@@ -4,7 +4,7 @@ Everything that goes wrong.
 
 import pickle
 import signal
-from typing import Any, Optional
+from typing import Any
 
 from twisted.python.failure import Failure
 from zope.interface import Invalid
@@ -70,7 +70,7 @@ class WorkerDied(WorkerError):
     """
 
     def __init__(
-        self, text: str, pid: Optional[int] = None, exitCode: Optional[int] = None
+        self, text: str, pid: int | None = None, exitCode: int | None = None
     ) -> None:
         super().__init__(text)
         self.pid = pid
@@ -113,7 +113,7 @@ class ProcessError(Exception):
     """
 
 
-def aboutExit(exitCode: Optional[int]) -> str:
+def aboutExit(exitCode: int | None) -> str:
     """
     @return: How a process ended, in words: "exit code 3", "signal 9
         (SIGKILL)".

@@ -2,7 +2,8 @@
 What a worker, and what a poller, has to provide.
 """
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface, invariant
@@ -117,7 +118,8 @@ class IPoller(Interface):
         Sends a packet. I am not asked again before I have answered.
 
         @return: A Deferred that fires with the packet that answers it, or
-            fails with C{EOFError} or C{OSError} if the far end is gone.
+            fails with C{EOFError} or C{OSError} if the far end is gone, or I
+            have hung up.
         """
 
     def hangUp() -> "Deferred[None]":

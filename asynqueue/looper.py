@@ -4,9 +4,10 @@ Calls that run one by one in one thread.
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from queue import SimpleQueue
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -35,7 +36,7 @@ def deferUntilEnded(thread: threading.Thread, reactor: Any) -> "Deferred[None]":
 
     @return: A Deferred that fires when the thread is no longer alive.
     """
-    d: "Deferred[None]" = Deferred()
+    d: Deferred[None] = Deferred()
 
     def look() -> None:
         if thread.is_alive():
@@ -51,7 +52,14 @@ class _Job(NamedTuple):
     f: Callable[..., Any]
     args: tuple[Any, ...]
     kw: dict[str, Any]
-    done: Callable[[Any], None]
+    d: "Deferred[Any]"
+
+
+def _fire(d: "Deferred[Any]", result: Any) -> None:
+    if isinstance(result, Deferred):
+        result.chainDeferred(d)
+    else:
+        d.callback(result)
 
 
 class LooperState(Enum):
@@ -84,24 +92,25 @@ class ThreadLooper:
         self._reactor = reactor
         self._runner = CallRunner(raw)
         self._jobs: deque[_Job] = deque()
-        self._tokens: "SimpleQueue[bool]" = SimpleQueue()
-        self._waiters: "list[Deferred[None]]" = []
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._waiters: list[Deferred[None]] = []
         self.state = LooperState.FRESH
-        self.thread: Optional[threading.Thread] = None
+        self.thread: threading.Thread | None = None
 
     def call(
         self,
         f: Callable[..., Any],
+        /,
         *args: Any,
         doNext: bool = False,
-        raw: Optional[bool] = None,
+        raw: bool | None = None,
         **kw: Any,
     ) -> "Deferred[tuple[Status, Any]]":
         """
         Runs a call in my thread.
 
-        @keyword doNext: C{True} to have it run before those that wait.
-        @keyword raw: Overrides my own I{raw}.
+        @param doNext: C{True} to have it run before those that wait.
+        @param raw: Overrides my own I{raw}.
 
         @return: A Deferred that fires with a status and a result, as from
             L{CallRunner<asynqueue.runner.CallRunner>}; a call that raises has
@@ -110,7 +119,7 @@ class ThreadLooper:
         return self._put(self._runner, ((f, args, kw), raw), {}, doNext)
 
     def deferToThread(
-        self, f: Callable[..., Any], *args: Any, **kw: Any
+        self, f: Callable[..., Any], /, *args: Any, **kw: Any
     ) -> "Deferred[Any]":
         """
         Runs a call in my thread.
@@ -133,7 +142,7 @@ class ThreadLooper:
         if self.state is LooperState.RUNNING:
             self.state = LooperState.STOPPING
             self._tokens.put(False)
-        d: "Deferred[None]" = Deferred()
+        d: Deferred[None] = Deferred()
         self._waiters.append(d)
         return d
 
@@ -142,8 +151,8 @@ class ThreadLooper:
     ) -> "Deferred[Any]":
         if self.state in (LooperState.STOPPING, LooperState.STOPPED):
             return fail(ThreadError("The thread of this looper was stopped"))
-        d: "Deferred[Any]" = Deferred()
-        job = _Job(f, args, kw, d.callback)
+        d: Deferred[Any] = Deferred()
+        job = _Job(f, args, kw, d)
         if first:
             self._jobs.appendleft(job)
         else:
@@ -166,7 +175,7 @@ class ThreadLooper:
                 result = job.f(*job.args, **job.kw)
             except BaseException:
                 result = Failure()
-            deliver(job.done, result)
+            deliver(_fire, job.d, result)
             # Not held while the next job is awaited.
             del job, result
         deliver(self._loopEnded)

@@ -19,9 +19,10 @@ Standard library only: the far side imports me.
 import io
 import pickle
 import traceback
+from collections.abc import Callable
 from enum import Enum
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 AT_ONCE = 4096
 """
@@ -85,7 +86,7 @@ class Call(NamedTuple):
     """
 
     number: int
-    raw: Optional[bool]
+    raw: bool | None
 
 
 class Next(NamedTuple):
@@ -122,7 +123,8 @@ class Answer(NamedTuple):
     for C{ITERATION}, a L{Raised} for C{ERROR}, C{None} for C{NONE}.
 
     @ivar status: A L{Status}.
-    @ivar seconds: How long the user's code ran, in seconds.
+    @ivar seconds: How long the user's code ran, in seconds, up to the first
+        item where it returned an iterator.
     """
 
     number: int
@@ -138,7 +140,7 @@ class Iteration(NamedTuple):
     @ivar first: A list with its first item, or an empty one.
     """
 
-    ID: Optional[int]
+    ID: int | None
     first: list[Any]
 
 
@@ -157,7 +159,7 @@ class Raised(NamedTuple):
     name: str
     text: str
     traceback: str
-    pickled: Optional[bytes]
+    pickled: bytes | None
 
 
 def pack(envelope: tuple[Any, ...], contents: object = None) -> bytes:
@@ -187,7 +189,7 @@ def unpack(packet: bytes) -> tuple[Any, Callable[[], Any]]:
     return envelope, lambda: pickle.load(stream)
 
 
-def announcement(packet: bytes) -> Optional[bytes]:
+def announcement(packet: bytes) -> bytes | None:
     """
     @return: What to send ahead of a packet, or C{None} if it is short.
     """
@@ -203,10 +205,11 @@ def isAnnouncement(packet: bytes) -> bool:
 
 def describe(exception: BaseException) -> str:
     """
-    @return: What an exception says, even if its C{__str__} is broken.
+    @return: What an exception says, even if its C{__str__} is broken. A plain
+        C{str}, even if that returns an instance of a subclass.
     """
     try:
-        return str(exception)
+        return str.__str__(str(exception))
     except BaseException as broken:
         return f"<its text cannot be had: __str__ raised {type(broken).__name__}>"
 
@@ -216,7 +219,7 @@ def raised(exception: BaseException) -> Raised:
     @return: The exception as a L{Raised}, which always pickles.
     """
     name, text = type(exception).__qualname__, describe(exception)
-    pickled: Optional[bytes] = None
+    pickled: bytes | None = None
     if isinstance(exception, Exception):
         try:
             pickled = pickle.dumps(exception, pickle.HIGHEST_PROTOCOL)

@@ -4,11 +4,11 @@ How the near end of a pipe learns of an answer.
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, Callable, Optional, Union
+from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -32,7 +32,7 @@ def intervals(interval: float, backoff: float) -> Iterator[float]:
     then I{backoff} times as long as before, up to L{LONGEST}.
 
     After I{n} looks C{interval * (backoff**n - 1) / (backoff - 1)} seconds have
-    passed, so the wait is always C{interval + (backoff - 1) * passed}.
+    passed, so the next wait is C{interval + (backoff - 1) * passed} until then.
     """
     while True:
         yield interval
@@ -88,7 +88,7 @@ class ThreadPoller:
         interval: float = 0.001,
         backoff: float = 1.10,
         reactor: Any = None,
-        looper: Optional[ThreadLooper] = None,
+        looper: ThreadLooper | None = None,
     ) -> None:
         """
         @raise ValueError: if the interval or the backoff is out of range.
@@ -100,10 +100,10 @@ class ThreadPoller:
         self._reactor = theReactor(reactor)
         self._looper = looper or ThreadLooper(reactor=reactor)
         self._connection: Any = None
-        self._asked: "Optional[Deferred[bytes]]" = None
+        self._asked: Deferred[bytes] | None = None
         self._nextLook: Any = None
-        self._hungUp = False
-        self._hangers: "list[Deferred[None]]" = []
+        self._hungUp = True
+        self._hangers: list[Deferred[None]] = []
 
     def connect(self, connection: Any) -> None:
         """
@@ -117,6 +117,8 @@ class ThreadPoller:
         """
         Sends a packet and waits for the one that answers it.
         """
+        if self._hungUp:
+            return fail(EOFError("There is no pipe"))
         d = self._asked = Deferred()
         if len(packet) > AT_ONCE:
             self._wait(packet)
@@ -137,7 +139,7 @@ class ThreadPoller:
         """
         if self.state is PollerState.DISCONNECTED:
             return succeed(None)
-        d: "Deferred[None]" = Deferred()
+        d: Deferred[None] = Deferred()
         self._hangers.append(d)
         self._hungUp = True
         if self.state is PollerState.IDLE:
@@ -177,14 +179,14 @@ class ThreadPoller:
         if not self._look():
             self._wait(None)
 
-    def _wait(self, packet: Optional[bytes]) -> None:
+    def _wait(self, packet: bytes | None) -> None:
         self.state = PollerState.WAITING
-        d = self._looper.deferToThread(self._talk, self._connection, packet)
-        d.addBoth(self._finish)
         if self._hungUp:
             _wake(self._connection)
+        d = self._looper.deferToThread(self._talk, self._connection, packet)
+        d.addBoth(self._finish)
 
-    def _talk(self, connection: Any, packet: Optional[bytes]) -> bytes:
+    def _talk(self, connection: Any, packet: bytes | None) -> bytes:
         """
         What the thread does: sends the packet, if it is still to be sent, and
         reads the one that answers it.
@@ -200,12 +202,12 @@ class ThreadPoller:
                 break
         raise EOFError("Hung up")
 
-    def _finish(self, result: Union[bytes, Failure]) -> None:
+    def _finish(self, result: bytes | Failure) -> None:
         d, self._asked = self._asked, None
         self.state = PollerState.IDLE
         if d is not None:
-            d.callback(result)  # type: ignore[arg-type]
-        if self._hungUp:
+            d.callback(result)
+        if self._hungUp and self.state is PollerState.IDLE:
             self._disconnect()
 
     def _disconnect(self) -> None:
@@ -238,7 +240,7 @@ The strategies that can be chosen by name.
 
 
 def makePoller(
-    poller: Union[str, PollerFactory], interval: float, backoff: float, reactor: Any
+    poller: str | PollerFactory, interval: float, backoff: float, reactor: Any
 ) -> Any:
     """
     Makes a poller.

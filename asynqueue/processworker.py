@@ -62,11 +62,25 @@ class ProcessWorker:
     unlike in AsynQueue 0.9.9, where the interval was slept out, neither figure
     delays any answer. They only govern how often the thread wakes up.
 
-    @@FIGURES@@
+    With the I{interval} of 1 ms and the I{backoff} of 1.10 that I begin with, a
+    call that has taken 10 ms has been looked for 7 times, one of 20 ms 4 times
+    more (the interval is about 2 ms and 3 ms then), one of 100 ms 25 times, one
+    of 200 ms 31 times and one of 1 second 48 times. The interval is always about
+    one tenth of the time that has passed since the first look, 0.1 second after
+    a second. With a backoff of 1.05 it is half of that, and it takes 81 looks to
+    reach a second. (These follow from the sum of the intervals: after I{n} looks
+    C{interval * (backoff**n - 1) / (backoff - 1)} seconds have passed. The tests
+    step a clock through them. The page of AsynQueue's C{ProcessWorker}, made on
+    2022-11-17, has the 7 and 4 looks at 100 ms and 200 ms, which is where they
+    are with an interval of 10 ms; its 48, 81 and one tenth hold.)
 
-    @ivar interval: The initial event-checking interval, in seconds (C{float}).
-    @ivar backoff: The backoff exponent: what the interval is multiplied by
-        after each check (C{float}, from 1.0 to 1.3).
+    That page tells of the efficiency of processes in AsynQueue: with calls of 0
+    to 200 ms, 96.7 % at a backoff of 1.05 and 94.5 % at 1.10; with calls of 100
+    ms, 95.5 % and 99 %; with calls of a second, 97.5 % and 94.3 %. It advises
+    against a backoff below 1.10 with an interval of 1 ms, for the cost of the
+    looks. Here the looks are the thread's, not the reactor's, and no dead time
+    follows a long call.
+
     @cvar cQualified: The series that all of my class are qualified for,
         C{'process'} and C{'local'}.
     @ivar iQualified: A list of further series that I am qualified for.
@@ -157,7 +171,7 @@ class ProcessWorker:
     @property
     def interval(self) -> float:
         """
-        The initial event-checking interval, in seconds.
+        The initial event-checking interval, in seconds (a C{float}, above 0).
         """
         return float(self._poller.interval)
 
@@ -169,7 +183,8 @@ class ProcessWorker:
     @property
     def backoff(self) -> float:
         """
-        What the interval is multiplied by after each check.
+        The backoff exponent: what the interval is multiplied by after each
+        check (a C{float}, from 1.0 to 1.3).
         """
         return float(self._poller.backoff)
 

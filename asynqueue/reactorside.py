@@ -6,8 +6,10 @@ process of such a worker imports me.
 """
 
 import inspect
+import signal
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.threads import blockingCallFromThread
@@ -26,7 +28,7 @@ class ReactorRunner(CallRunner):
         super().__init__(raw, callStats)
         self.reactor = reactor
 
-    def invoke(self, f: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+    def invoke(self, f: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
         """
         Calls a callable in the reactor's thread.
 
@@ -48,6 +50,7 @@ def serve(connection: Pipe, raw: bool, callStats: bool) -> None:
     from twisted.internet import reactor
 
     r: Any = reactor
+    renew(r)
     universe = ProcessUniverse(runner=ReactorRunner(reactor, raw, callStats))
 
     def loop() -> None:
@@ -56,5 +59,24 @@ def serve(connection: Pipe, raw: bool, callStats: bool) -> None:
         finally:
             r.callFromThread(r.stop)
 
-    r.callWhenRunning(threading.Thread(target=loop, daemon=True).start)
-    r.run(installSignalHandlers=False)
+    def begin() -> None:
+        # The reactor needs its handler of SIGCHLD. That of SIGTERM would have it
+        # wait for whatever is being done.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        threading.Thread(target=loop, daemon=True).start()
+
+    r.callWhenRunning(begin)
+    r.run()
+
+
+def renew(reactor: Any) -> None:
+    """
+    Makes a reactor anew, in place, because modules may have imported it.
+
+    It may be a copy of the parent's, which runs; or have come into being in the
+    fork server, whose children then share one waker and wake each other; or
+    have been given things to do by the parent's main module, which are not to be
+    done here.
+    """
+    vars(reactor).clear()
+    type(reactor).__init__(reactor)

@@ -5,8 +5,8 @@ Standard library only: the far side imports me.
 """
 
 import time
-from collections.abc import Iterator
-from typing import Any, Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from asynqueue.messages import Status
 
@@ -23,14 +23,12 @@ class CallRunner:
     @ivar raw: C{True} if an iterator counts as a value like any other.
     @ivar callStats: C{True} if I keep a list of how long the calls took.
     @ivar callTimes: That list, in seconds, in the order of the calls.
-    @ivar seconds: How long the last call took.
     """
 
     def __init__(self, raw: bool = False, callStats: bool = False) -> None:
         self.raw = raw
         self.callStats = callStats
         self.callTimes: list[float] = []
-        self.seconds = 0.0
 
     def __call__(
         self, callTuple: CallTuple, raw: "bool | None" = None
@@ -45,14 +43,19 @@ class CallRunner:
             C{(Status.ERROR, exception)}. I never raise: not even
             C{SystemExit} or C{KeyboardInterrupt}.
         """
-        f, args, kw = callTuple
+        raw = self.raw if raw is None else raw
+        start = time.perf_counter()
         try:
-            value = self._timed(f, *args, **kw)
+            f, args, kw = callTuple
+            value = self.invoke(f, *args, **kw)
+            # Asks the value what it is, which some proxies answer by raising.
+            iterates = not raw and isinstance(value, Iterator)
         except BaseException as e:
             return Status.ERROR, e
-        if isinstance(value, Iterator) and not (self.raw if raw is None else raw):
-            return Status.ITERATION, value
-        return Status.RESULT, value
+        finally:
+            if self.callStats:
+                self.callTimes.append(time.perf_counter() - start)
+        return (Status.ITERATION if iterates else Status.RESULT), value
 
     def getNext(self, iterator: "Iterator[Any]") -> tuple[Status, Any]:
         """
@@ -68,17 +71,8 @@ class CallRunner:
         except BaseException as e:
             return Status.ERROR, e
 
-    def invoke(self, f: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+    def invoke(self, f: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
         """
         Calls a callable right here. Override me to call it elsewhere.
         """
         return f(*args, **kw)
-
-    def _timed(self, f: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            return self.invoke(f, *args, **kw)
-        finally:
-            self.seconds = time.perf_counter() - start
-            if self.callStats:
-                self.callTimes.append(self.seconds)

@@ -8,7 +8,7 @@ import itertools
 import pickle
 import time
 from collections.abc import Iterator
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Protocol
 
 from asynqueue.messages import (
     Answer,
@@ -54,7 +54,7 @@ class ProcessUniverse:
         self,
         raw: bool = False,
         callStats: bool = False,
-        runner: Optional[CallRunner] = None,
+        runner: CallRunner | None = None,
     ) -> None:
         self.runner = runner or CallRunner(raw, callStats)
         self.iterators: dict[int, Iterator[Any]] = {}
@@ -88,18 +88,16 @@ class ProcessUniverse:
         @return: The packet's envelope, and the packet that answers it.
         """
         envelope, load = unpack(packet)
-        start = time.perf_counter()
-        if isinstance(envelope, Call):
-            status, result = self._call(load, envelope.raw)
-            seconds = self.runner.seconds
+        try:
+            contents = load()
+        except BaseException as e:
+            status, result, seconds = Status.ERROR, _notLoaded(e), 0.0
         else:
-            if isinstance(envelope, Next):
-                status, result = self.do_next(envelope.ID)
-            elif isinstance(envelope, Close):
-                status, result = self._close(envelope.ID)
-            else:
-                status, result = Status.NONE, None
+            start = time.perf_counter()
+            status, result = self._do(envelope, contents)
             seconds = time.perf_counter() - start
+            # Not held while the result is pickled: both may be large.
+            del contents
         answer = Answer(envelope.number, status, seconds)
         return envelope, self._seal(envelope, answer, result)
 
@@ -121,26 +119,17 @@ class ProcessUniverse:
             del self.iterators[ID]
         return status, item
 
-    def _call(
-        self, load: Callable[[], Any], raw: Optional[bool]
-    ) -> tuple[Status, Any]:
-        self.runner.seconds = 0.0
-        try:
-            callTuple = load()
-        except BaseException as e:
-            error = pickle.UnpicklingError(
-                "The call could not be loaded in the worker process: "
-                f"{type(e).__name__}: {describe(e)}. What it names must be "
-                "importable there. A function of a script's __main__ is, if the "
-                "script is a file and guards what it does with "
-                "if __name__ == '__main__'"
+    def _do(self, envelope: Any, contents: Any) -> tuple[Status, Any]:
+        if isinstance(envelope, Call):
+            status, result = self.runner(contents, envelope.raw)
+            return (
+                self._keep(result) if status is Status.ITERATION else (status, result)
             )
-            error.__cause__ = e
-            return Status.ERROR, error
-        status, result = self.runner(callTuple, raw)
-        if status is Status.ITERATION:
-            return self._keep(result)
-        return status, result
+        if isinstance(envelope, Next):
+            return self.do_next(envelope.ID)
+        if isinstance(envelope, Close):
+            return self._close(envelope.ID)
+        return Status.NONE, None
 
     def _keep(self, iterator: "Iterator[Any]") -> tuple[Status, Any]:
         """
@@ -158,11 +147,10 @@ class ProcessUniverse:
 
     def _close(self, ID: int) -> tuple[Status, Any]:
         iterator = self.iterators.pop(ID, None)
-        close = getattr(iterator, "close", None)
-        if close is None:
-            return Status.NONE, None
         try:
-            self.runner.invoke(close)
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                self.runner.invoke(close)
         except BaseException as e:
             return Status.ERROR, e
         return Status.NONE, None
@@ -187,3 +175,14 @@ class ProcessUniverse:
                 # Nobody can ask for the items after the one that is lost.
                 self._close(ID)
             return pack(answer._replace(status=Status.ERROR), raised(error))
+
+
+def _notLoaded(e: BaseException) -> Exception:
+    error = pickle.UnpicklingError(
+        "The call could not be loaded in the worker process: "
+        f"{type(e).__name__}: {describe(e)}. What it names must be importable there. "
+        "A function of a script's __main__ is, if the script is a file and guards "
+        "what it does with if __name__ == '__main__'"
+    )
+    error.__cause__ = e
+    return error
