@@ -114,6 +114,7 @@ class TaskQueue:
     def call(
         self,
         func: Callable[..., Any],
+        /,
         *args: Any,
         niceness: int = 0,
         series: Hashable = None,
@@ -183,6 +184,7 @@ class TaskQueue:
     def update(
         self,
         func: Callable[..., Any],
+        /,
         *args: Any,
         ephemeral: bool = False,
         sequential: bool = False,
@@ -214,6 +216,7 @@ class TaskQueue:
             raise ValueError("An update has many results, and so takes no consumer")
         task = self.newTask(func, args, kw, 0, series, timeout)
         task.raw = raw
+        task.retries = -1
         d = self.th.update(task, ephemeral, sequential)
         return d.addCallback(self._updated, task)
 
@@ -280,14 +283,10 @@ class TaskQueue:
             L{WorkerError<asynqueue.errors.WorkerError>}.
         @param crash: C{True} to end it at once.
         @return: A Deferred that fires when it is gone, with a list of the tasks
-            that it did not do; empty if I have no such worker.
+            that it did not do. The list is empty if I have no such worker, or
+            it was being taken away already; I{crash} makes short work of that.
         """
-        ID = workerOrID
-        if not isinstance(workerOrID, int):
-            if workerOrID not in self.th.workers.values():
-                return succeed([])
-            ID = workerOrID.ID
-        d = self.th.terminate(ID, self.timeout, crash, reassign)
+        d = self.th.terminate(workerOrID, self.timeout, crash, reassign)
         return d if reassign else d.addCallback(self._endUnfinished)
 
     def qualifyWorker(self, worker: Any, series: Hashable) -> None:
@@ -350,6 +349,15 @@ class TaskQueue:
         if task.series in self._bereft:
             self._fail(task, self._bereft[task.series])
         else:
+            self.q.put(task)
+
+    def _put(self, task: Task) -> None:
+        """
+        Has a task wait for a worker, unless it is over, or none will ever come.
+        """
+        if task.series in self._bereft:
+            self._fail(task, self._bereft[task.series])
+        elif not task.isOver():
             self.q.put(task)
 
     def _fail(self, task: Task, error: BaseException) -> None:

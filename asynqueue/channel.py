@@ -118,10 +118,14 @@ class Channel:
 
         @param number: The number in its envelope.
         @param urgent: C{True} to send it before those that are not.
+        @return: The L{Request}. It fails at once if the process is gone.
         """
         request = Request(number, packet)
-        (self._urgent if urgent else self._waiting).append(request)
-        self._pump()
+        if self.state is ChannelState.ENDED:
+            request.replied.errback(self.died())
+        else:
+            (self._urgent if urgent else self._waiting).append(request)
+            self._pump()
         return request
 
     def stop(self) -> None:

@@ -152,7 +152,7 @@ class Employee:
         """
         update = Update(origin.copy(), origin)
         if self.state is EmployeeState.LEFT:
-            self._abandon(update, Failure(WorkerError("The worker was let go")))
+            self._abandon(update, self._failure("was let go"))
         elif self.state is EmployeeState.PREPARING:
             self._backlog.append(update)
         else:
@@ -205,7 +205,7 @@ class Employee:
         @return: A Deferred that fires when it is gone, with a list of the tasks
             that it did not do.
         """
-        self._retire(Failure(WorkerError("The worker was let go")))
+        self._retire(self._failure("was let go"))
         if not self.hired.called:
             self.hired.callback(self.worker.ID)
         if crash:
@@ -228,7 +228,7 @@ class Employee:
         """
         Lets the worker go at once.
         """
-        self.unfinished.extend(self.worker.crash() or [])
+        self._crash()
         if IRestartable.providedBy(self.worker):
             # It has something that takes a while to go.
             self.worker.stop().addBoth(self._gone)
@@ -273,7 +273,46 @@ class Employee:
         self._updating.pop(update.task, None)
         return result
 
+    def _takeBack(self) -> tuple[list[Task], list[Update]]:
+        """
+        Makes the worker crash.
+
+        @return: The tasks and the updates that it had not done.
+        """
+        tasks, updates = [], []
+        for task in self.worker.crash() or []:
+            task.release()
+            origin = self._updating.pop(task, None)
+            if origin is None:
+                tasks.append(task)
+            else:
+                updates.append(Update(task, origin))
+        return tasks, updates
+
+    def _regain(self) -> None:
+        """
+        Makes the worker crash. What it had not done is done by others, but its
+        updates by itself in its next life.
+        """
+        tasks, updates = self._takeBack()
+        self._backlog[:0] = updates
+        self._employer.returned(tasks)
+
+    def _crash(self) -> None:
+        """
+        Makes the worker crash, for good.
+        """
+        tasks, updates = self._takeBack()
+        self.unfinished.extend(tasks)
+        for update in updates:
+            self._abandon(update, self._failure("was let go"))
+
+    def _failure(self, what: str) -> Failure:
+        return Failure(WorkerError(f"The worker {self.worker!r} {what}"))
+
     def _cameUp(self) -> None:
+        if self.state is EmployeeState.LEFT:
+            return
         self.state = EmployeeState.WORKING
         if not self.hired.called:
             self.hired.callback(self.worker.ID)
@@ -294,6 +333,7 @@ class Employee:
 
     def _giveUp(self, why: Failure) -> None:
         self._retire(why)
+        self.crash()
         if not self.hired.called:
             self.hired.errback(why)
         self._employer.lost(self, why)

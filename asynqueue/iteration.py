@@ -33,6 +33,8 @@ class Prefetcherator:
         # What has been fetched and not yet taken: an item with True, the end,
         # an error, or nothing.
         self._ahead: tuple[Any, bool] | Failure | None = _END
+        self._isFetching = False
+        self._waiters: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
         return f"<Prefetcherator of {self.ID!r}>"
@@ -111,24 +113,46 @@ class Prefetcherator:
         Gets no more, and closes what I got it from.
         """
         if self.isBusy():
-            self._ahead = _END
-            self._close()
+            try:
+                self._close()
+            finally:
+                self._arrived(_END)
 
     def _fetchAhead(self) -> "Deferred[None]":
+        """
+        @return: A Deferred that fires when there is something to take. If it is
+            cancelled, what is being fetched will still be there for the next.
+        """
+        if self._ahead is None and not self._isFetching:
+            self._isFetching = True
+            maybeDeferred(self._next).addCallbacks(self._fetched, self._failed)
         if self._ahead is not None:
             return succeed(None)
-        return maybeDeferred(self._next).addCallbacks(self._fetched, self._failed)
+        d: Deferred[None] = Deferred(self._waiters.remove)
+        self._waiters.append(d)
+        return d
 
     def _fetched(self, item: Any) -> None:
+        self._isFetching = False
         if self._ahead is None:
-            self._ahead = (item, True)
+            self._arrived((item, True))
 
     def _failed(self, failure: Failure) -> None:
+        self._isFetching = False
         if self._ahead is None:
-            self._ahead = _END if failure.check(StopIteration) else failure
+            self._arrived(_END if failure.check(StopIteration) else failure)
+
+    def _arrived(self, ahead: tuple[Any, bool] | Failure) -> None:
+        self._ahead = ahead
+        waiters, self._waiters = self._waiters, []
+        for d in waiters:
+            d.callback(None)
 
     def _take(self, _: None) -> Any:
         ahead = self._ahead
+        if ahead is None:
+            # Somebody else took it.
+            return self.getItem()
         if ahead is not _END:
             self._ahead = _END if isinstance(ahead, Failure) else None
         return ahead
@@ -198,7 +222,7 @@ class Deferator:
         self._prefetcherator = Prefetcherator()
         if args:
             f, *rest = args
-            self._getNext = self._getItem = lambda: f(*rest, **kw)
+            self._getNext = self._getItem = lambda: maybeDeferred(f, *rest, **kw)
             return
         if isinstance(objOrRep, Prefetcherator):
             self._prefetcherator = objOrRep
@@ -276,7 +300,9 @@ class Deferator:
 
     def _gotItem(self, result: tuple[Any, ...]) -> tuple[Any, bool]:
         self._isPending = False
-        return result[0], result[1]
+        value, isValid, *moreLeft = result
+        self.moreLeft = self.moreLeft and all(moreLeft)
+        return value, isValid
 
     def _failed(self, failure: Failure) -> Failure:
         self._isPending = False

@@ -126,8 +126,8 @@ class Life:
         status, result = reply.result()
         if status is Status.ITERATION:
             result = self.iterators.deferator(result, aboutCall(task.callTuple))
-        self._discard(task)
-        task.callback((status, result))
+        if self._discard(task):
+            task.callback((status, result))
         charge.ready.callback(None)
 
     def _lost(self, failure: Failure, task: Task, charge: Charge) -> None:
@@ -136,7 +136,8 @@ class Life:
             # It was not begun, and is kept to be given back.
             return
         self._record(perf_counter() - sentAt, 0.0)
-        self._discard(task)
+        if not self._discard(task):
+            return
         child = self.channel.child
         died = WorkerDied(
             f"{self.channel.aboutDeath()} in the middle of the call "
@@ -146,9 +147,13 @@ class Life:
         )
         task.callback((Status.ERROR, died))
 
-    def _discard(self, task: Task) -> None:
-        self._charges.pop(task, None)
+    def _discard(self, task: Task) -> bool:
+        """
+        @return: C{False} if the task was given back before.
+        """
+        charge = self._charges.pop(task, None)
         if not self._charges:
             waiters, self._whenIdle = self._whenIdle, []
             for d in waiters:
                 d.callback(None)
+        return charge is not None

@@ -35,7 +35,8 @@ class IterationProducer:
         self.dr = dr
         self.consumer: Any = None
         self._resumed: Deferred[None] = succeed(None)
-        self._done: Deferred[None] | None = None
+        self._started = False
+        self._outcome: Any = None
         self._waiters: list[Deferred[Any]] = []
         if consumer is not None:
             self.registerConsumer(consumer)
@@ -59,24 +60,29 @@ class IterationProducer:
             written all that it will be; or fails with what the iterator or the
             consumer raised.
         """
-        d: Deferred[Any] = Deferred()
+        d: Deferred[Any] = Deferred(self._waiters.remove)
         self._waiters.append(d)
-        if self._done is not None:
-            self._done.addBoth(self._tell)
+        if self._outcome is not None:
+            self._tell(self._outcome)
         return d
 
     def run(self) -> "Deferred[Any]":
         """
         Begins to write.
 
-        @return: A Deferred like that of L{deferUntilDone}.
+        @return: A Deferred like that of L{deferUntilDone}, which may be
+            cancelled to have me write no more.
         @raise NotReadyError: if there is no consumer.
         """
         if self.consumer is None:
             raise NotReadyError("No consumer was registered to run with")
-        d = self.deferUntilDone()
-        if self._done is None:
-            self._done = Deferred.fromCoroutine(self._write()).addBoth(self._tell)
+        d: Deferred[Any] = Deferred(self._cancelled)
+        self._waiters.append(d)
+        if self._outcome is not None:
+            self._tell(self._outcome)
+        elif not self._started:
+            self._started = True
+            Deferred.fromCoroutine(self._write()).addBoth(self._tell)
         return d
 
     def pauseProducing(self) -> None:

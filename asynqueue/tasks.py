@@ -246,8 +246,7 @@ def entrust(task: Any, worker: Any) -> "Deferred[None]":
 
     @return: A Deferred that fires when the worker is ready for another.
     """
-    if ICanceller.providedBy(worker):
-        task.holder = worker
+    task.holder = worker if ICanceller.providedBy(worker) else None
     task.startTimer()
     ready: Deferred[None] = worker.run(task)
     return ready

@@ -92,17 +92,22 @@ class TaskHandler(Employer):
 
     def qualify(self, worker: Any, series: Hashable) -> None:
         """
-        Has a worker take tasks of one more series.
+        Has a worker take tasks of one more series, after the saved updates of
+        that series.
         """
-        if series not in [*worker.iQualified, *worker.cQualified]:
-            worker.iQualified = [*worker.iQualified, series]
+        if series in [None, *worker.iQualified, *worker.cQualified]:
+            return
+        worker.iQualified = [*worker.iQualified, series]
         employee = self._employees.get(worker)
-        if employee is not None and self.assignmentFactory.isWaiting(worker):
-            employee.offer()
+        if employee is not None:
+            for update in self.savedUpdates([series]):
+                employee.update(update)
+            if self.assignmentFactory.isWaiting(worker):
+                employee.offer()
 
     def terminate(
         self,
-        workerID: int,
+        workerOrID: Any,
         timeout: float | None = None,
         crash: bool = False,
         reassign: bool = False,
@@ -110,6 +115,7 @@ class TaskHandler(Employer):
         """
         Lets a worker go when it has done the tasks that it has.
 
+        @param workerOrID: The worker, or its ID.
         @param timeout: How long to wait for that, in seconds, before it is made
             to crash; C{None} for as long as it takes.
         @param crash: C{True} to make it crash at once.
@@ -117,13 +123,17 @@ class TaskHandler(Employer):
             others.
         @return: A Deferred that fires when it is gone, with a list of the tasks
             that it did not do. Unless they are reassigned, the caller has to
-            end them.
+            end them. The list is empty if I have no such worker, or had let it
+            go before.
         """
-        worker = self.workers.pop(workerID, None)
-        if worker is None:
+        employee = self._find(workerOrID)
+        if employee is None:
             return succeed([])
-        employee = self._employees.pop(worker)
-        self._leaving.add(employee)
+        if employee in self._leaving:
+            if crash:
+                employee.crash()
+            return employee.left().addCallback(lambda _: [])
+        self._dismiss(employee)
         d = employee.leave(timeout, crash)
         d.addCallback(self._hasLeft, employee)
         return d.addCallback(self._reassign) if reassign else d
@@ -213,8 +223,8 @@ class TaskHandler(Employer):
         """
         A worker will never take tasks again.
         """
-        self.workers.pop(employee.worker.ID, None)
-        self._employees.pop(employee.worker, None)
+        self._dismiss(employee)
+        employee.left().addCallback(self._hasLeft, employee).addCallback(self._reassign)
         self.whenLost(
             [s for s in employee.qualifications() if not self._qualified(s)], why
         )
@@ -226,6 +236,17 @@ class TaskHandler(Employer):
             if series in employee.qualifications()
         ]
 
+    def _find(self, workerOrID: Any) -> Employee | None:
+        for employee in [*self._employees.values(), *self._leaving]:
+            if workerOrID in (employee.worker, employee.worker.ID):
+                return employee
+        return None
+
+    def _dismiss(self, employee: Employee) -> None:
+        self.workers.pop(employee.worker.ID, None)
+        self._employees.pop(employee.worker, None)
+        self._leaving.add(employee)
+
     def _finished(self, worker: Any) -> None:
         employee = self._employees.get(worker)
         if employee is not None:
@@ -236,11 +257,10 @@ class TaskHandler(Employer):
         return tasks
 
     def _reassign(self, tasks: list[Task]) -> list[Task]:
-        for task in tasks:
-            task.release()
         self.whenReturned(tasks)
         return tasks
 
     def _putBack(self, tasks: list[Task]) -> None:
         for task in tasks:
-            self.assignmentFactory.new(task)
+            if not task.isOver():
+                self.assignmentFactory.new(task)

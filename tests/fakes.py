@@ -1,0 +1,174 @@
+"""
+A worker process that is none: a child that does as a test says, and a poller whose
+far side is answered one packet at a time, in the same process.
+"""
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.testing import MemoryReactorClock
+from zope.interface import implementer
+
+from asynqueue.interfaces import IPoller
+from asynqueue.messages import unpack
+from asynqueue.processworker import ProcessWorker
+from asynqueue.universe import ProcessUniverse
+
+
+class Reactor(MemoryReactorClock):
+    """
+    A reactor that a test steps.
+    """
+
+    def callFromThread(self, f, *args, **kw):
+        self.callLater(0, f, *args, **kw)
+
+    def addSystemEventTrigger(self, phase, event, f, *args, **kw):
+        trigger = (phase, event, f, args, kw)
+        self.triggers.setdefault(phase, {}).setdefault(event, []).append(trigger)
+        return trigger
+
+    def removeSystemEventTrigger(self, trigger):
+        self.triggers[trigger[0]][trigger[1]].remove(trigger)
+
+
+class FakeChild:
+    """
+    What L{asynqueue.children.Child} is to its worker.
+
+    @ivar asked: What was asked of it: "terminate", "kill".
+    """
+
+    pids = iter(range(1000, 10**9))
+
+    def __init__(self, context, settings, reactor):
+        self.settings = settings
+        self.started = Deferred()
+        self.died = Deferred()
+        self.pid = None
+        self.exitcode = None
+        self.asked = []
+        self.begun = False
+
+    def start(self):
+        self.begun = True
+
+    def is_alive(self):
+        return self.pid is not None and self.exitcode is None
+
+    def terminate(self):
+        self.asked.append("terminate")
+
+    def kill(self):
+        self.asked.append("kill")
+
+    def come(self):
+        """The process is started."""
+        self.pid = next(self.pids)
+        self.started.callback("the near end")
+
+    def die(self, exitcode):
+        """The process is found to have ended."""
+        self.exitcode = exitcode
+        self.died.callback(exitcode)
+
+
+@implementer(IPoller)
+class StepPoller:
+    """
+    A poller with a universe of its own behind it, which answers when it is told.
+
+    @ivar asked: The packet that was sent and not answered, C{None} if none.
+    @ivar sent: The envelopes of all packets that were sent.
+    @ivar instant: C{True} to answer while a packet is still being sent.
+    @ivar stopped: C{True} when it was stopped.
+    """
+
+    def __init__(self, interval, backoff, reactor):
+        self.interval = interval
+        self.backoff = backoff
+        self.universe = ProcessUniverse()
+        self.asked = None
+        self.sent = []
+        self.instant = False
+        self.connection = None
+        self.stopped = False
+        self._d = None
+
+    def connect(self, connection):
+        if self.connection is not None:
+            raise RuntimeError("There is a connection already")
+        self.connection = connection
+        self.universe = ProcessUniverse()
+
+    def ask(self, packet):
+        if self.asked is not None:
+            raise RuntimeError("Asked before the last packet was answered")
+        if self.connection is None:
+            raise RuntimeError("Asked without a connection")
+        self.sent.append(unpack(packet)[0])
+        self.asked = packet
+        d = self._d = Deferred()
+        if self.instant:
+            self.answer()
+        return d
+
+    def answer(self, packet=None):
+        """The far side answers, by itself or with the packet given."""
+        asked, self.asked = self.asked, None
+        if packet is None:
+            packet = self.universe.answer(asked)[1]
+        self._d.callback(packet)
+
+    def answerAll(self):
+        """The far side answers until nothing is asked any more."""
+        while self.asked is not None:
+            self.answer()
+
+    def lose(self, error):
+        """The pipe breaks."""
+        self.asked = None
+        self._d.errback(error)
+
+    def hangUp(self):
+        self.connection = None
+        if self.asked is not None:
+            self.lose(EOFError("Hung up"))
+        return succeed(None)
+
+    def stop(self):
+        self.stopped = True
+        return self.hangUp()
+
+
+class Bench:
+    """
+    A L{ProcessWorker} on fakes.
+
+    @ivar children: The children that it has started, in order.
+    """
+
+    def __init__(self, **kw):
+        self.reactor = Reactor()
+        self.children = []
+        self.worker = ProcessWorker(
+            poller=self._makePoller, launch=self._launch, reactor=self.reactor, **kw
+        )
+
+    def _makePoller(self, **kw):
+        self.poller = StepPoller(**kw)
+        return self.poller
+
+    def _launch(self, *args):
+        self.children.append(FakeChild(*args))
+        return self.children[-1]
+
+    @property
+    def child(self):
+        """The child that it has or had last."""
+        return self.children[-1]
+
+    def up(self):
+        """Has the worker's process come up."""
+        self.worker.start()
+        self.child.come()
+        self.poller.answer()
+        return self

@@ -1,0 +1,209 @@
+"""
+One life of a worker process, on fakes.
+"""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from asynqueue.channel import PATIENCE, Channel, ChannelState
+from asynqueue.errors import StartFailed, WorkerDied
+from asynqueue.messages import Call, Close, Hello, Next, Stop, pack
+
+from .fakes import FakeChild, Reactor, StepPoller
+
+
+def double(x):
+    return 2 * x
+
+
+class ChannelTests(SynchronousTestCase):
+    def setUp(self):
+        self.reactor = Reactor()
+        self.child = FakeChild(None, None, self.reactor)
+        self.poller = StepPoller(0.001, 1.1, self.reactor)
+        self.channel = Channel(self.child, self.poller, self.reactor)
+        self.channel.open()
+
+    def up(self):
+        self.child.come()
+        self.poller.answer()
+
+    def call(self, x, urgent=False):
+        number = self.channel.number()
+        packet = pack(Call(number, None), (double, (x,), {}))
+        return self.channel.request(number, packet, urgent)
+
+    def failureOf(self, request):
+        return self.failureResultOf(request.replied, WorkerDied).value
+
+    def test_comesUp(self):
+        """It is up when the process has answered a Hello, not before."""
+        self.assertTrue(self.child.begun)
+        self.child.come()
+        self.assertNoResult(self.channel.up)
+        self.assertIsInstance(self.poller.sent[0], Hello)
+        self.poller.answer()
+        self.assertIsNone(self.successResultOf(self.channel.up))
+        self.assertIs(self.channel.state, ChannelState.IDLE)
+
+    def test_oneAtATime(self):
+        """A request is sent when the one before is answered, in order."""
+        requests = [self.call(x) for x in range(3)]
+        self.up()
+        self.assertEqual(len(self.poller.sent), 2)
+        self.poller.answerAll()
+        results = [self.successResultOf(r.replied).result()[1] for r in requests]
+        self.assertEqual(results, [0, 2, 4])
+        self.assertEqual([e.number for e in self.poller.sent[1:]], [1, 2, 3])
+
+    def test_urgentFirst(self):
+        """An urgent request passes those that wait, and no other urgent one."""
+        for x, urgent in enumerate([False, True, False, True]):
+            self.call(x, urgent)
+        self.up()
+        self.poller.answerAll()
+        self.assertEqual([e.number for e in self.poller.sent[1:]], [2, 4, 1, 3])
+
+    def test_instantAnswersDoNotNest(self):
+        """Any number of answers that are there at once need no deep stack."""
+        requests = [self.call(x) for x in range(5000)]
+        self.poller.instant = True
+        self.child.come()
+        for request in requests:
+            self.successResultOf(request.replied)
+
+    def test_withdraw(self):
+        """A request that was not sent is never sent; one that was stays."""
+        first, second = self.call(1), self.call(2)
+        self.assertTrue(self.channel.withdraw(second))
+        self.up()
+        self.assertFalse(self.channel.withdraw(first))
+        self.poller.answerAll()
+        self.assertNoResult(second.replied)
+        self.assertEqual(self.poller.sent[-1].number, first.number)
+
+    def test_deathInTheMiddle(self):
+        """A death fails the request in hand and those that wait, once."""
+        self.up()
+        first, second = self.call(1), self.call(2)
+        self.child.die(-11)
+        died = self.failureOf(first)
+        self.assertIn("signal 11 (SIGSEGV)", str(died))
+        self.assertEqual((died.pid, died.exitCode), (self.child.pid, -11))
+        self.failureOf(second)
+        self.assertIsNotNone(first.sentAt)
+        self.assertIsNone(second.sentAt)
+        self.assertIs(self.successResultOf(self.channel.ended), died)
+        self.assertIs(self.channel.state, ChannelState.ENDED)
+
+    def test_endOfPipeIsNotYetDeath(self):
+        """When the pipe ends first, the exit code is waited for, and seen to."""
+        self.up()
+        request = self.call(1)
+        self.poller.lose(EOFError())
+        self.assertNoResult(request.replied)
+        self.assertEqual(self.child.asked, ["terminate"])
+        self.child.die(3)
+        self.assertIn("exit code 3", str(self.failureOf(request)))
+
+    def test_unread(self):
+        """A request that the process had not read counts as not sent."""
+        for error in (BrokenPipeError(), ConnectionResetError()):
+            self.setUp()
+            self.up()
+            request = self.call(1)
+            self.poller.lose(error)
+            self.child.die(-9)
+            self.failureOf(request)
+            self.assertIsNone(request.sentAt)
+
+    def test_nonsense(self):
+        """A process that answers nonsense, or another request, is ended."""
+        other = pack(Hello(99))
+        for packet in (b"nonsense", other, pack((1, 2))):
+            self.setUp()
+            self.up()
+            request = self.call(1)
+            self.poller.answer(packet)
+            self.assertNoResult(request.replied)
+            self.assertEqual(self.child.asked, ["terminate"])
+            self.child.die(-15)
+            self.failureOf(request)
+
+    def test_diesBeforeItIsUp(self):
+        """A process that ends before it is up says so, and what to look at."""
+        request = self.call(1)
+        self.child.come()
+        self.child.die(1)
+        died = self.successResultOf(self.channel.up)
+        self.assertIsInstance(died, StartFailed)
+        self.assertIn("exit code 1 before it was ready", str(died))
+        self.assertIn("__main__", str(died))
+        self.failureOf(request)
+
+    def test_cannotBeStarted(self):
+        """A process that cannot be started is an end like another."""
+        request = self.call(1)
+        self.child.started.errback(StartFailed("No memory"))
+        self.assertEqual(str(self.successResultOf(self.channel.up)), "No memory")
+        self.assertEqual(str(self.successResultOf(self.channel.ended)), "No memory")
+        self.failureOf(request)
+
+    def test_requestAfterTheEnd(self):
+        """A request to a process that is gone fails at once."""
+        self.up()
+        self.child.die(0)
+        self.failureOf(self.call(1))
+
+    def test_stop(self):
+        """A process is asked to end, and given time for it."""
+        self.up()
+        self.channel.stop()
+        self.assertIsInstance(self.poller.sent[-1], Stop)
+        self.poller.answer()
+        self.reactor.advance(PATIENCE - 0.01)
+        self.assertEqual(self.child.asked, [])
+        self.child.die(0)
+        self.assertIn("asked to", str(self.successResultOf(self.channel.ended)))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopIsNotFollowed(self):
+        """A process that does not end when asked to is ended."""
+        self.up()
+        self.channel.stop()
+        self.poller.answer()
+        self.reactor.advance(PATIENCE)
+        self.assertEqual(self.child.asked, ["terminate"])
+
+    def test_stopWhileStarting(self):
+        """A process that is not up yet is ended without being asked."""
+        self.channel.stop()
+        self.assertEqual(self.child.asked, ["terminate"])
+        self.child.come()
+        self.assertIsNone(self.poller.asked)
+        self.child.die(-15)
+        self.successResultOf(self.channel.ended)
+
+    def test_terminateSaysWhy(self):
+        """Whoever ends a process on purpose is named in the error."""
+        self.up()
+        request = self.call(1)
+        self.channel.terminate("it was in the way")
+        self.child.die(-15)
+        self.assertIn("because it was in the way", str(self.failureOf(request)))
+
+    def test_answerBeforeDeath(self):
+        """An answer that comes while the process is being ended still counts."""
+        self.up()
+        request = self.call(4)
+        self.channel.terminate("it was in the way")
+        self.poller.answer()
+        self.assertEqual(self.successResultOf(request.replied).result()[1], 8)
+        self.child.die(-15)
+
+    def test_everyPacketIsAnswered(self):
+        """Asking for and closing an iterator that is not there is answered."""
+        self.up()
+        for envelope in (Next(self.channel.number(), 7), Close(2, 7)):
+            request = self.channel.request(envelope.number, pack(envelope))
+            self.poller.answer()
+            self.successResultOf(request.replied)
