@@ -243,8 +243,11 @@ class Channel:
         self._isOver(died)
 
     def _willEnd(self, _: Reply) -> None:
+        self.endReason = self.endReason or "it was asked to"
+        if self.state is ChannelState.ENDING:
+            # It was quicker than its answer.
+            return
         self.state = ChannelState.ENDING
-        self.endReason = "it was asked to"
         self._patience = self._reactor.callLater(PATIENCE, self.child.terminate)
 
     def _died(self, exitCode: int | None) -> None:

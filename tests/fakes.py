@@ -3,6 +3,8 @@ A worker process that is none: a child that does as a test says, and a poller wh
 far side is answered one packet at a time, in the same process.
 """
 
+from typing import Any
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from zope.interface import implementer
@@ -10,7 +12,28 @@ from zope.interface import implementer
 from asynqueue.interfaces import IPoller
 from asynqueue.messages import unpack
 from asynqueue.processworker import ProcessWorker
+from asynqueue.tasks import Task
 from asynqueue.universe import ProcessUniverse
+
+
+def double(x):
+    return 2 * x
+
+
+def count(n):
+    yield from range(n)
+
+
+def brittle(n):
+    yield from range(n)
+    raise ZeroDivisionError("enough")
+
+
+def makeTask(f, *args, raw=None):
+    """A task as a queue would make it."""
+    task = Task(f, args, {}, 0, None)
+    task.raw = raw
+    return task
 
 
 class Reactor(MemoryReactorClock):
@@ -41,11 +64,11 @@ class FakeChild:
 
     def __init__(self, context, settings, reactor):
         self.settings = settings
-        self.started = Deferred()
-        self.died = Deferred()
+        self.started: Any = Deferred()
+        self.died: Any = Deferred()
         self.pid = None
-        self.exitcode = None
-        self.asked = []
+        self.exitcode: Any = None
+        self.asked: list[str] = []
         self.begun = False
 
     def start(self):
@@ -79,6 +102,7 @@ class StepPoller:
     @ivar asked: The packet that was sent and not answered, C{None} if none.
     @ivar sent: The envelopes of all packets that were sent.
     @ivar instant: C{True} to answer while a packet is still being sent.
+    @ivar answerAtHangUp: C{True} if the answer is in the pipe when I hang up.
     @ivar stopped: C{True} when it was stopped.
     """
 
@@ -86,12 +110,13 @@ class StepPoller:
         self.interval = interval
         self.backoff = backoff
         self.universe = ProcessUniverse()
-        self.asked = None
-        self.sent = []
+        self.asked: Any = None
+        self.sent: list[Any] = []
         self.instant = False
+        self.answerAtHangUp = False
         self.connection = None
         self.stopped = False
-        self._d = None
+        self._d: Any = None
 
     def connect(self, connection):
         if self.connection is not None:
@@ -130,6 +155,8 @@ class StepPoller:
 
     def hangUp(self):
         self.connection = None
+        if self.answerAtHangUp:
+            self.answerAll()
         if self.asked is not None:
             self.lose(EOFError("Hung up"))
         return succeed(None)

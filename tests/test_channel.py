@@ -2,23 +2,21 @@
 One life of a worker process, on fakes.
 """
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.channel import PATIENCE, Channel, ChannelState
 from asynqueue.errors import StartFailed, WorkerDied
 from asynqueue.messages import Call, Close, Hello, Next, Stop, pack
 
-from .fakes import FakeChild, Reactor, StepPoller
-
-
-def double(x):
-    return 2 * x
+from .fakes import FakeChild, Reactor, StepPoller, double
 
 
 class ChannelTests(SynchronousTestCase):
     def setUp(self):
         self.reactor = Reactor()
-        self.child = FakeChild(None, None, self.reactor)
+        self.child: Any = FakeChild(None, None, self.reactor)
         self.poller = StepPoller(0.001, 1.1, self.reactor)
         self.channel = Channel(self.child, self.poller, self.reactor)
         self.channel.open()
@@ -173,6 +171,15 @@ class ChannelTests(SynchronousTestCase):
         self.poller.answer()
         self.reactor.advance(PATIENCE)
         self.assertEqual(self.child.asked, ["terminate"])
+
+    def test_stopIsFollowedAtOnce(self):
+        """A process may be seen to end before its last answer is."""
+        self.up()
+        self.channel.stop()
+        self.poller.answerAtHangUp = True
+        self.child.die(0)
+        self.assertIn("asked to", str(self.successResultOf(self.channel.ended)))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_stopWhileStarting(self):
         """A process that is not up yet is ended without being asked."""
