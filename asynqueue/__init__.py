@@ -9,6 +9,9 @@ These are my modules, from the front door down to the far side of the pipe. Each
 imports only from those listed below it:
 
   - C{__main__}: the command line
+  - C{mapping}: the job of its command C{map}
+  - C{printing}: how items are read, and results and errors printed
+  - C{lines}: lines read from standard input and written to standard output
   - C{process}: C{ProcessQueue}, and the address of C{ProcessWorker}
   - C{base}: C{TaskQueue}: calls, updates, hiring, shutdown
   - C{outcomes}: what becomes of a finished task: a result, a failure, another try

@@ -91,7 +91,8 @@ class TaskQueue:
             "before", "shutdown", self._reactorStops
         )
         for worker in workers:
-            self.attachWorker(worker)
+            # If it never comes up, the calls that wait for it tell.
+            self.attachWorker(worker).addErrback(lambda _: None)
 
     def __len__(self) -> int:
         """
@@ -344,12 +345,6 @@ class TaskQueue:
         waiters, self._waiters = self._waiters, []
         for d in waiters:
             d.callback(None)
-
-    def _put(self, task: Task) -> None:
-        if task.series in self._bereft:
-            self._fail(task, self._bereft[task.series])
-        else:
-            self.q.put(task)
 
     def _put(self, task: Task) -> None:
         """

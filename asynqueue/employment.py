@@ -157,42 +157,36 @@ class Employee:
             self._backlog.append(update)
         else:
             self._run(update)
-        return update.task.d
+        # Not the task's own, which the caller could cancel.
+        return branch(update.task.d)
 
     def resigned(self) -> None:
         """
         The worker can run no more tasks as it is.
         """
-        unbegun = self.worker.crash() or []
-        self._factory.cancelRequests(self.worker)
         if self.state is EmployeeState.LEFT:
-            self.unfinished.extend(unbegun)
+            self._crash()
             return
-        tasks = []
-        for task in unbegun:
-            task.release()
-            if task in self._updating:
-                self._backlog.append(Update(task, self._updating.pop(task)))
-            else:
-                tasks.append(task)
-        if tasks:
-            self._attempts += 1
-        if self.state is EmployeeState.PREPARING:
+        wasWorking = self.state is EmployeeState.WORKING
+        self.state = EmployeeState.PREPARING
+        self._factory.cancelRequests(self.worker)
+        self._regain()
+        if not wasWorking:
             self._preparing.cancel()
+        elif self._hasLeft():
+            # Whoever took its tasks over has let it go.
+            return
         elif self._attempts >= ATTEMPTS:
             self._giveUp(
-                Failure(
-                    WorkerError(
-                        f"{self.worker!r} was given up: {ATTEMPTS} times in a row it "
-                        "resigned before it had begun what it was given"
-                    )
+                self._failure(
+                    f"was given up: {ATTEMPTS} times in a row it resigned before it "
+                    "had begun what it was given"
                 )
             )
         elif IRestartable.providedBy(self.worker):
             self.begin()
         else:
-            self._giveUp(Failure(WorkerError(f"The worker {self.worker!r} resigned")))
-        self._employer.returned(tasks)
+            self._giveUp(self._failure("resigned"))
 
     def leave(self, timeout: float | None, crash: bool) -> "Deferred[list[Task]]":
         """
@@ -296,7 +290,9 @@ class Employee:
         """
         tasks, updates = self._takeBack()
         self._backlog[:0] = updates
-        self._employer.returned(tasks)
+        if tasks:
+            self._attempts += 1
+            self._employer.returned(tasks)
 
     def _crash(self) -> None:
         """
@@ -306,6 +302,9 @@ class Employee:
         self.unfinished.extend(tasks)
         for update in updates:
             self._abandon(update, self._failure("was let go"))
+
+    def _hasLeft(self) -> bool:
+        return self.state is EmployeeState.LEFT
 
     def _failure(self, what: str) -> Failure:
         return Failure(WorkerError(f"The worker {self.worker!r} {what}"))
@@ -322,12 +321,14 @@ class Employee:
         if self.state is EmployeeState.LEFT:
             return
         if why.check(CancelledError):
-            why = Failure(WorkerError("The worker resigned while it ran the updates"))
+            why = self._failure("resigned while it ran the updates")
         self._attempts += 1
         if self.hired.called and self._attempts < ATTEMPTS:
             self._nextAttempt = theReactor(self._reactor).callLater(
                 PAUSE * 2 ** (self._attempts - 1), self.begin
             )
+            # It may well be up, and have failed to run an update.
+            self._regain()
         else:
             self._giveUp(why)
 

@@ -10,7 +10,16 @@ from twisted.python.failure import Failure
 from asynqueue.messages import describe
 from asynqueue.runner import CallTuple
 
-_shortener = reprlib.Repr()
+
+class _Shortener(reprlib.Repr):
+    def repr_bytes(self, x: bytes | bytearray, level: int) -> str:
+        # Not of all of it, which may be millions.
+        return self.repr_instance(x[: self.maxother], level)
+
+    repr_bytearray = repr_bytes
+
+
+_shortener = _Shortener()
 _shortener.maxstring = _shortener.maxother = 60
 
 

@@ -89,9 +89,9 @@ class ICanceller(IWorker):
 
     def cancel(task: Any) -> None:
         """
-        Abandons a task that I have and that has ended by other means. When I
-        am ready for another task is still for the Deferred of C{run} to tell,
-        or for my resignation.
+        Abandons a task that I have. It ends by other means, and I do not end
+        it any more. When I am ready for another task is still for the Deferred
+        of C{run} to tell, or for my resignation.
         """
 
 

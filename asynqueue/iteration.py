@@ -128,7 +128,7 @@ class Prefetcherator:
             maybeDeferred(self._next).addCallbacks(self._fetched, self._failed)
         if self._ahead is not None:
             return succeed(None)
-        d: Deferred[None] = Deferred(self._waiters.remove)
+        d: Deferred[None] = Deferred()
         self._waiters.append(d)
         return d
 

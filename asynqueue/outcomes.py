@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from asynqueue.errors import TimeoutError, asFailure
+from asynqueue.errors import TimeoutError, WorkerError, asFailure
 from asynqueue.info import aboutCall, aboutFailure
 from asynqueue.iteration import Deferator
 from asynqueue.looper import theReactor
@@ -104,12 +104,15 @@ class Outcomes:
         retried = self._retry(task) if task.retries >= 0 else None
         if retried is not None:
             return retried.addCallback(self.settle, task, *how)
-        if status is Status.DISCONNECTED:
-            return self._failed(asFailure(result), task, how[1])
-        error = TimeoutError(
-            f"The call {aboutCall(task.callTuple)} was abandoned: it took longer "
-            f"than its timeout of {task.timeout} seconds"
-        )
+        call = aboutCall(task.callTuple)
+        if status is Status.TIMEOUT:
+            error: Exception = TimeoutError(
+                f"The call {call} was abandoned: it took longer than its timeout "
+                f"of {task.timeout} seconds"
+            )
+        else:
+            error = WorkerError(f"The worker was lost before it began {call}")
+            error.__cause__ = asFailure(result).value
         return self._failed(Failure(error), task, how[1])
 
     def _iterate(
@@ -119,20 +122,26 @@ class Outcomes:
         if consumer is None:
             return dr
         d = IterationProducer(dr, consumer).run()
-        return d.addErrback(self._failed, task, returnFailure)
+        return d.addErrback(self._broken, task, returnFailure)
+
+    def _broken(self, failure: Failure, task: Task, returnFailure: bool) -> Any:
+        if failure.check(CancelledError):
+            # By the caller, who gets this whatever happens to errors.
+            return failure
+        return self._failed(failure, task, returnFailure)
 
     def _failed(self, failure: Failure, task: Task, returnFailure: bool) -> Any:
+        if returnFailure and not self.warn:
+            return failure
         text = aboutFailure(failure, task.callTuple)
         if self.warn:
             logged = text if self.verbose else text.split("\n", 1)[0]
             self.log.error("{text}", text=logged)
-        if returnFailure:
-            return failure
-        if not self.warn:
-            sys.stderr.write(
-                f"ERROR: {text}\nThe reactor will be stopped in {STOP_AFTER} seconds\n"
-            )
-            self._stopReactor()
+            return failure if returnFailure else text
+        sys.stderr.write(
+            f"ERROR: {text}\nThe reactor will be stopped in {STOP_AFTER} seconds\n"
+        )
+        self._stopReactor()
         return text
 
     def _stopReactor(self) -> None:

@@ -35,7 +35,7 @@ class IterationProducer:
         self.dr = dr
         self.consumer: Any = None
         self._resumed: Deferred[None] = succeed(None)
-        self._started = False
+        self._running = False
         self._outcome: Any = None
         self._waiters: list[Deferred[Any]] = []
         if consumer is not None:
@@ -60,28 +60,21 @@ class IterationProducer:
             written all that it will be; or fails with what the iterator or the
             consumer raised.
         """
-        d: Deferred[Any] = Deferred(self._waiters.remove)
-        self._waiters.append(d)
-        if self._outcome is not None:
-            self._tell(self._outcome)
-        return d
+        return self._wait(Deferred())
 
     def run(self) -> "Deferred[Any]":
         """
         Begins to write.
 
-        @return: A Deferred like that of L{deferUntilDone}, which may be
-            cancelled to have me write no more.
+        @return: A Deferred like that of L{deferUntilDone}. To cancel it is to
+            have me write no more.
         @raise NotReadyError: if there is no consumer.
         """
         if self.consumer is None:
             raise NotReadyError("No consumer was registered to run with")
-        d: Deferred[Any] = Deferred(self._cancelled)
-        self._waiters.append(d)
-        if self._outcome is not None:
-            self._tell(self._outcome)
-        elif not self._started:
-            self._started = True
+        d = self._wait(Deferred(self._cancelled))
+        if not self._running:
+            self._running = True
             Deferred.fromCoroutine(self._write()).addBoth(self._tell)
         return d
 
@@ -103,8 +96,10 @@ class IterationProducer:
         """
         Writes no more, and closes the iterator.
         """
-        self.dr.stop()
-        self.resumeProducing()
+        try:
+            self.dr.stop()
+        finally:
+            self.resumeProducing()
 
     async def _write(self) -> None:
         try:
@@ -115,18 +110,31 @@ class IterationProducer:
                     self.consumer.write(item)
                     await self._resumed
         finally:
-            self.dr.stop()
-            self.consumer.unregisterProducer()
+            try:
+                self.dr.stop()
+            finally:
+                self.consumer.unregisterProducer()
+
+    def _wait(self, d: "Deferred[Any]") -> "Deferred[Any]":
+        self._waiters.append(d)
+        if self._outcome is not None:
+            self._tell(self._outcome)
+        return d
+
+    def _cancelled(self, d: "Deferred[Any]") -> None:
+        self._waiters.remove(d)
+        self.stopProducing()
 
     def _tell(self, result: Any) -> Any:
         """
         Hands the end on to all who wait for it. If it is a failure and nobody
         does, it stays where it will be reported.
         """
+        self._outcome = result if isinstance(result, Failure) else self.consumer
         if not self._waiters:
             return result
-        waiters, self._waiters = self._waiters, []
-        for d in waiters:
+        while self._waiters:
+            d = self._waiters.pop(0)
             if isinstance(result, Failure):
                 d.errback(result)
             else:

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from asynqueue.errors import ImplementationError, QueueRunError
@@ -152,6 +153,8 @@ class LoadInfoProducer:
     @ivar consumers: A list of the consumers that I write to.
     """
 
+    log = Logger()
+
     def __init__(self) -> None:
         self.queued = 0
         self.producing = True
@@ -197,7 +200,12 @@ class LoadInfoProducer:
         self.queued += increment
         if self.producing:
             for consumer in list(self.consumers):
-                consumer.write(self.queued)
+                try:
+                    consumer.write(self.queued)
+                except Exception:
+                    # The tasks are not to suffer for it.
+                    self.log.failure("{consumer!r} is told no more", consumer=consumer)
+                    self.consumers = [c for c in self.consumers if c is not consumer]
 
     def pauseProducing(self) -> None:
         """

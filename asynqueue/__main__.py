@@ -1,0 +1,347 @@
+"""
+The command line: C{python -m asynqueue}, or C{asynqueue}.
+
+I import the standard library only until there is something to do: a worker process
+imports the main module of its parent, and if that is the console script, me.
+"""
+
+import argparse
+import math
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+USAGE = 2
+"""
+The exit status when something is wrong with the command line.
+"""
+
+
+class NotFound(Exception):
+    """
+    There is no such function, or none that workers can call.
+    """
+
+
+def findFunction(path: str) -> Any:
+    """
+    Finds what C{"package.module:name"} stands for. The name may have dots too:
+    C{"builtins:str.upper"}.
+
+    @raise NotFound: if it stands for nothing, or for nothing that worker
+        processes can call. Its text says what was looked for.
+    """
+    moduleName, _, name = path.partition(":")
+    if not all([*moduleName.split("."), *name.split(".")]):
+        raise NotFound(f"a function is written as package.module:name, not {path!r}")
+    found = findModule(moduleName)
+    where = f"the module {moduleName!r}"
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            raise NotFound(f"{where} has no attribute {part!r}") from error
+        where = f"{part!r} in {where}"
+    if not callable(found):
+        raise NotFound(f"{where} cannot be called: it is {found!r:.100}")
+    from multiprocessing.reduction import ForkingPickler
+
+    try:
+        ForkingPickler.dumps(found)
+    except Exception as error:
+        raise NotFound(
+            f"{where} cannot be sent to a worker process, which has to find it by "
+            f"its own name in a module: {type(error).__name__}: {error}"
+        ) from error
+    return found
+
+
+def findModule(name: str) -> Any:
+    """
+    Imports a module.
+
+    @raise NotFound: if there is none, or it raises anything.
+    """
+    try:
+        return import_module(name)
+    except (Exception, SystemExit) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{name}.".startswith(f"{missing}."):
+            raise NotFound(
+                f"{error}: neither in the current directory nor elsewhere on "
+                "Python's path (sys.path)"
+            ) from error
+        trace = error.__traceback__
+        while trace is not None and _isImporting(trace.tb_frame.f_code.co_filename):
+            trace = trace.tb_next
+        lines = traceback.format_exception(type(error), error, trace)
+        text = "".join(lines).rstrip()
+        raise NotFound(f"the module {name!r} cannot be imported:\n{text}") from error
+
+
+def _isImporting(fileName: str) -> bool:
+    return fileName == __file__ or "importlib" in fileName
+
+
+def integer(least: int) -> Callable[[str], int]:
+    """
+    @return: What makes an integer, not below a least one, of an argument.
+    """
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"it has to be at least {least}")
+        return value
+
+    # By this name an argument that is none is refused.
+    parse.__name__ = "integer"
+    return parse
+
+
+def seconds(text: str) -> float:
+    """
+    @return: The seconds that an argument says, above 0.
+    """
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("it has to be a number of seconds above 0")
+    return value
+
+
+class Version(argparse.Action):
+    """
+    I print the version and exit. I look it up only if I am asked for it.
+    """
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """
+        Prints it.
+        """
+        from importlib import metadata
+
+        try:
+            version = metadata.version("asynqueue")
+        except metadata.PackageNotFoundError:
+            version = "(not installed)"
+        print(f"asynqueue {version}")
+        parser.exit()
+
+
+def makeParser() -> argparse.ArgumentParser:
+    """
+    @return: A parser of the command line. What it makes has an attribute I{run}:
+        the function to call with it.
+    """
+    parser = argparse.ArgumentParser(
+        prog="asynqueue", description="Calls functions in worker processes."
+    )
+    parser.add_argument(
+        "--version", action=Version, nargs=0, help="print the version and exit"
+    )
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    addMap(commands)
+    return parser
+
+
+def addMap(commands: Any) -> None:
+    """
+    Adds the command C{map} to the parser.
+    """
+    parser = commands.add_parser(
+        "map",
+        help="call a function for each item and print what it returns",
+        description="Calls FUNCTION with each ITEM as its only argument, in worker "
+        "processes, and prints one line for each result.",
+        epilog="An item that fails is reported on standard error, with its "
+        "traceback, and the others go on. Exit status: 0, 1 if an item failed, 2 "
+        "if the command line is wrong, 130 after Ctrl-C.",
+    )
+    option = parser.add_argument
+    option(
+        "function",
+        metavar="FUNCTION",
+        help="package.module:name; the current directory is looked in first",
+    )
+    option(
+        "items",
+        metavar="ITEM",
+        nargs="*",
+        help="a text; if there is none, each line of standard input is an item "
+        "(items that begin with - go after --)",
+    )
+    option(
+        "-n",
+        dest="workers",
+        metavar="WORKERS",
+        type=integer(1),
+        help="how many worker processes (as many as there are CPU cores)",
+    )
+    option(
+        "--timeout",
+        metavar="S",
+        type=seconds,
+        help="abandon a call that takes longer, in seconds",
+    )
+    option(
+        "--retries",
+        metavar="K",
+        type=integer(0),
+        default=1,
+        help="how often a call that was abandoned is tried again (%(default)s)",
+    )
+    option(
+        "--unordered",
+        action="store_true",
+        help="print results as they come, not in the order of the items",
+    )
+    option(
+        "--json",
+        action="store_true",
+        help="items are JSON values; print an object with item, result or error, "
+        "and seconds for each",
+    )
+    option(
+        "--stats",
+        action="store_true",
+        help="at the end, print the calls, median times and memory of each worker "
+        "on standard error",
+    )
+    parser.set_defaults(run=runMap)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """
+    Parses the arguments.
+
+    @return: What the parser of L{makeParser} makes of them. Options may stand
+        between the ITEMs too.
+    @raise SystemExit: if there is something wrong with them.
+    """
+    before, after = list(argv), []
+    if "--" in before:
+        dashes = before.index("--")
+        before, after = before[:dashes], before[dashes + 1 :]
+    parser = makeParser()
+    args, more = parser.parse_known_args(before)
+    # argparse takes ITEMs for unknown if an option stands between FUNCTION or
+    # other ITEMs and them.
+    strange = [word for word in more if re.match(r"-[^\d.]", word)]
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    args.items += [*more, *after]
+    return args
+
+
+def runMap(args: argparse.Namespace) -> int:
+    """
+    Runs the command C{map}.
+
+    @return: The exit status.
+    """
+    try:
+        function = findFunction(args.function)
+    except NotFound as error:
+        return complain(USAGE, str(error))
+    if sys.stdout is None:
+        return complain(1, "standard output is closed")
+    # What the module has printed comes before the results.
+    sys.stdout.flush()
+
+    from asynqueue.lines import Output, fromList, makeBar, readLines
+    from asynqueue.looper import ThreadLooper
+    from asynqueue.mapping import MapJob
+    from asynqueue.printing import CallTimes, JsonForm, PlainForm
+    from asynqueue.process import ProcessQueue
+
+    workers = args.workers or ProcessQueue.cores()
+    bar = None
+    if args.items or sys.stdin is None:
+        texts = fromList(args.items)
+        workers = max(1, min(workers, len(args.items)))
+        bar = makeBar(len(args.items))
+    else:
+        texts = readLines(ThreadLooper().deferToThread)
+        if not sys.stdin.isatty():
+            bar = makeBar()
+    # When the reactor stops before the job is over, there is nothing to wait for.
+    queue = ProcessQueue(workers, callStats=args.stats, grace=0.0)
+    job = MapJob(
+        function,
+        queue,
+        JsonForm() if args.json else PlainForm(),
+        Output(ThreadLooper().deferToThread, bar=bar),
+        unordered=args.unordered,
+        report=CallTimes(queue.workers()) if args.stats else None,
+        timeout=args.timeout,
+        retries=args.retries,
+    )
+    return runJob(job, texts)
+
+
+def runJob(job: Any, texts: AsyncIterator[str]) -> int:
+    """
+    Runs the reactor until a L{MapJob<asynqueue.mapping.MapJob>} is over.
+
+    @return: The exit status.
+    """
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+
+    onSignals(lambda status: reactor.callFromThread(job.abort, status))
+    job.done.addBoth(lambda _: reactor.stop())
+    reactor.callWhenRunning(job.start, texts)
+    reactor.run(installSignalHandlers=False)
+    if job.lastWords:
+        print(job.lastWords, end="", file=sys.stderr)
+    status: int = job.status
+    return status
+
+
+def onSignals(f: Callable[[int], Any]) -> None:
+    """
+    Has Ctrl-C and SIGTERM, unless they are ignored, call a callable with the exit
+    status that a shell gives a program that they have ended.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: f(128 + number))
+
+
+def complain(status: int, text: str) -> int:
+    """
+    Says what is wrong.
+
+    @return: The status.
+    """
+    print(f"asynqueue: {text}", file=sys.stderr)
+    return status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Runs the command line.
+
+    @param argv: The arguments, those of the process if C{None}.
+    @return: The exit status.
+    @raise SystemExit: if something is wrong with the arguments, or they ask
+        for help.
+    """
+    # A KeyboardInterrupt would show a traceback, or be lost, wherever it comes.
+    onSignals(os._exit)
+    if __name__ != "__main__" and not getattr(sys.flags, "safe_path", False):
+        # The console script. For python -m, Python itself does it.
+        sys.path.insert(0, "")
+    args = parse(sys.argv[1:] if argv is None else argv)
+    status: int = args.run(args)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

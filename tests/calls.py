@@ -1,0 +1,78 @@
+"""
+What workers are given to call in tests: functions that can be pickled by name.
+"""
+
+import os
+import time
+
+
+def echo(x=None):
+    return x
+
+
+def add(x, y=0):
+    return x + y
+
+
+def boom(text="boom"):
+    raise ValueError(text)
+
+
+def bye():
+    raise SystemExit(7)
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+class Mute(Exception):
+    """
+    An exception that cannot tell anything.
+    """
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def mute():
+    raise Mute()
+
+
+def count(n):
+    yield from range(n)
+
+
+def brittle(n):
+    yield from range(n)
+    raise ValueError(f"broke after {n}")
+
+
+def numbers(n):
+    """
+    @return: An iterator that can be pickled.
+    """
+    return iter(range(n))
+
+
+BEGUN = ".begun"
+
+
+def hold(path):
+    """
+    Makes a file to tell that it has begun, its name ending in L{BEGUN}, and
+    returns once there is another without that ending.
+    """
+    open(path + BEGUN, "x").close()
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    return path
+
+
+def note(path, text):
+    """
+    Appends a line to a file.
+    """
+    with open(path, "a") as file:
+        file.write(f"{text}\n")
+    return text

@@ -1,0 +1,69 @@
+"""
+What C{asynqueue map} is given to call in tests.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+PI = 3.14
+
+
+def forever(x):
+    """
+    Says what process it is in and which one it has started, and does not end.
+    """
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(json.dumps([os.getpid(), child.pid]), flush=True)
+    time.sleep(60)
+
+
+def fail(text):
+    raise ValueError(f"failed on {text}")
+
+
+def failThree(x):
+    if x == "3":
+        fail(x)
+    return x
+
+
+def patient(x):
+    """
+    Ends with C{"first"} only when C{"second"} has ended.
+    """
+    path = f".{os.getppid()}-second"
+    if x == "second":
+        open(path, "w").close()
+    elif x == "first":
+        deadline = time.monotonic() + 30
+        while not os.path.exists(path) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.remove(path)
+    return x
+
+
+def count(n):
+    yield from range(int(n))
+
+
+def die(x):
+    os._exit(3)
+
+
+def loaded(x):
+    """
+    @return: What of Twisted and its like this process has imported.
+    """
+    return sorted({"twisted", "zope", "psutil"} & set(sys.modules))
+
+
+class Nest:
+    @staticmethod
+    def double(x):
+        return x + x
+
+
+nameless = [lambda x: x][0]

@@ -1,0 +1,327 @@
+"""
+Tests of L{asynqueue.outcomes}.
+"""
+
+import sys
+from io import StringIO
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from asynqueue.errors import TimeoutError, WorkerError
+from asynqueue.iteration import Deferator
+from asynqueue.messages import Status
+from asynqueue.outcomes import STOP_AFTER, Outcomes
+from asynqueue.tasks import Task
+from tests import calls
+from tests.fakes import Reactor
+from tests.test_producers import Consumer, whole
+
+
+class OutcomesTestCase(SynchronousTestCase):
+    """
+    What the tests of L{Outcomes} use.
+    """
+
+    def setUp(self):
+        self.reactor = Reactor()
+        self.retried: list[Task] = []
+        self.retries: list[Deferred[Any]] = []
+        self.stderr = StringIO()
+        self.patch(sys, "stderr", self.stderr)
+        self.make()
+
+    def make(self, **kw):
+        self.outcomes = Outcomes(self.retry, reactor=self.reactor, **kw)
+
+    def retry(self, task):
+        self.retried.append(task)
+        self.retries.append(Deferred())
+        return self.retries[-1]
+
+    def task(self, retries=0):
+        task = Task(calls.add, (1,), {"y": 2}, 1, None, timeout=3)
+        task.retries = retries
+        return task
+
+    def settle(self, status, result, task=None, *how):
+        return self.outcomes.settle((status, result), task or self.task(), *how)
+
+    def logged(self):
+        """
+        @return: A list of what is logged from now on.
+        """
+        events: list[Any] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return events
+
+
+class StatusTests(OutcomesTestCase):
+    """
+    Tests of what comes of each status.
+    """
+
+    def test_results(self):
+        """
+        A value is the result, whole or put together from pieces; no value is
+        C{None}. The plain codes of other workers will do.
+        """
+        for status in (Status.RESULT, Status.CHUNKED, b"r", b"c"):
+            self.assertEqual(self.settle(status, 7), 7)
+        for status in (Status.NONE, b"n"):
+            self.assertIsNone(self.settle(status, 7))
+
+    def test_errors(self):
+        """
+        An exception is what the call fails with, itself; a text is the text of
+        a C{WorkerError}.
+        """
+        error = ZeroDivisionError("x")
+        for status in (Status.ERROR, b"e"):
+            for result in (error, Failure(error)):
+                self.assertIs(self.settle(status, result).value, error)
+            failure = self.settle(status, "a text")
+            self.assertIs(failure.type, WorkerError)
+            self.assertEqual(str(failure.value), "a text")
+
+    def test_iterations(self):
+        """
+        An iterator, or a Deferator, comes as a Deferator.
+        """
+        dr = Deferator(calls.count(2))
+        for status in (Status.ITERATION, b"i"):
+            self.assertIs(self.settle(status, dr), dr)
+            made = self.settle(status, calls.count(2))
+            self.assertIsInstance(made, Deferator)
+            self.assertEqual([self.successResultOf(d) for d in made], [0, 1])
+
+    def test_unknown(self):
+        """
+        A status that nobody knows is refused, by its name.
+        """
+        status: Any
+        for status in (b"x", "r", None, 7, [], b""):
+            failure = self.settle(status, 7)
+            self.assertIs(failure.type, ValueError)
+            self.assertIn(f"Unknown status {status!r}", str(failure.value))
+
+    def test_timeout(self):
+        """
+        A call that took too long is tried again as often as it may be, and then
+        fails with an error that names it.
+        """
+        for status in (Status.TIMEOUT, b"t"):
+            self.setUp()
+            d = self.settle(status, "too long", self.task(retries=2))
+            for retry in self.retries:
+                self.assertNoResult(d)
+                retry.callback((status, "too long"))
+            self.assertEqual(len(self.retried), 2)
+            failure = self.failureResultOf(d, TimeoutError)
+            self.assertIn("tests.calls.add(1, y=2)", str(failure.value))
+            self.assertIn("3 seconds", str(failure.value))
+
+    def test_timeoutAtOnce(self):
+        """
+        One that may not be tried again fails at once.
+        """
+        self.assertIs(self.settle(Status.TIMEOUT, "").type, TimeoutError)
+        self.assertEqual(self.retried, [])
+
+    def test_secondTry(self):
+        """
+        What comes of another try is what the caller gets.
+        """
+        d = self.settle(Status.TIMEOUT, "", self.task(retries=1))
+        self.retries[0].callback((Status.RESULT, 7))
+        self.assertEqual(self.successResultOf(d), 7)
+
+    def test_disconnected(self):
+        """
+        A call that its worker was lost for is tried again without counting.
+        """
+        for status in (Status.DISCONNECTED, b"d"):
+            self.setUp()
+            d = self.settle(status, None, self.task())
+            for _ in range(5):
+                self.retries[-1].callback((status, None))
+            self.retries[-1].callback((Status.RESULT, 7))
+            self.assertEqual(self.successResultOf(d), 7)
+
+    def test_noRetry(self):
+        """
+        If it cannot be tried again, it fails, with the worker's reason as the
+        cause if there was one.
+        """
+        self.retry = lambda task: None  # type: ignore[method-assign]
+        self.make()
+        failure = self.settle(Status.TIMEOUT, "", self.task(retries=1))
+        self.assertIs(failure.type, TimeoutError)
+        failure = self.settle(Status.DISCONNECTED, OSError("gone"))
+        self.assertIs(failure.type, WorkerError)
+        self.assertIn("tests.calls.add(1, y=2)", str(failure.value))
+        self.assertIsInstance(failure.value.__cause__, OSError)
+
+    def test_spew(self):
+        """
+        With I{spew} every result is logged, with its call.
+        """
+        events = self.logged()
+        self.make(spew=True)
+        self.settle(Status.RESULT, 7)
+        self.assertEqual(
+            [(event["call"], event["result"]) for event in events],
+            [("tests.calls.add(1, y=2)", 7)],
+        )
+
+
+class ConsumerTests(OutcomesTestCase):
+    """
+    Tests of calls with a consumer.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.consumer = Consumer()
+
+    def test_items(self):
+        """
+        The consumer gets the items, in order, and the caller the consumer.
+        """
+        d = self.settle(Status.ITERATION, calls.count(3), None, self.consumer)
+        self.assertIs(self.successResultOf(d), self.consumer)
+        self.assertEqual(self.consumer.events, whole(0, 1, 2))
+
+    def test_error(self):
+        """
+        If the iterator raises, the caller is told, after the items before it.
+        """
+        d = self.settle(Status.ITERATION, calls.brittle(2), None, self.consumer)
+        self.failureResultOf(d, ValueError)
+        self.assertEqual(self.consumer.events, whole(0, 1))
+
+    def test_errorAsText(self):
+        """
+        Or gets the text of it, if that is what was wanted.
+        """
+        d = self.settle(Status.ITERATION, calls.brittle(2), None, self.consumer, False)
+        self.assertIn("broke after 2", self.successResultOf(d))
+        self.assertIn("broke after 2", self.stderr.getvalue())
+
+    def test_noIterator(self):
+        """
+        If there is no iterator, the consumer is told that nothing will come,
+        and the caller gets the value.
+        """
+        for status, result in ((Status.RESULT, 7), (Status.NONE, None)):
+            self.consumer = Consumer()
+            value = self.settle(status, result, None, self.consumer)
+            self.assertEqual(value, result)
+            self.assertEqual(self.consumer.events, whole())
+
+    def test_retried(self):
+        """
+        A call that is tried again has its consumer still.
+        """
+        d = self.settle(Status.TIMEOUT, "", self.task(retries=1), self.consumer)
+        self.retries[0].callback((Status.ITERATION, calls.count(1)))
+        self.assertIs(self.successResultOf(d), self.consumer)
+        self.assertEqual(self.consumer.events, whole(0))
+
+
+class ReturnFailureTests(OutcomesTestCase):
+    """
+    Tests of I{returnFailure=False} and of I{warn}.
+    """
+
+    def fail(self, *how):
+        return self.settle(Status.ERROR, ZeroDivisionError("x/0"), None, None, *how)
+
+    def test_text(self):
+        """
+        Without I{warn} the text of the error is the result, and goes to stderr;
+        a second later the reactor stops.
+        """
+        text = self.fail(False)
+        for part in ("x/0", "ZeroDivisionError", "tests.calls.add(1, y=2)"):
+            self.assertIn(part, text)
+        self.assertTrue(self.stderr.getvalue().startswith(f"ERROR: {text}"))
+        self.assertIn("stopped", self.stderr.getvalue())
+        self.reactor.advance(STOP_AFTER - 0.1)
+        self.assertFalse(self.reactor.hasStopped)
+        self.reactor.advance(0.1)
+        self.assertTrue(self.reactor.hasStopped)
+
+    def test_stopsOnce(self):
+        """
+        However many errors there are, the reactor is stopped once.
+        """
+        for _ in range(3):
+            self.fail(False)
+        self.assertEqual(self.stderr.getvalue().count("ERROR"), 3)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+
+    def test_shutdown(self):
+        """
+        Shutting down within that second calls the stop off.
+        """
+        self.fail(False)
+        self.outcomes.shutdown()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.outcomes.shutdown()
+
+    def test_warn(self):
+        """
+        With I{warn} the error is logged in a line; its text is still the
+        result, but neither is there anything on stderr nor does the reactor
+        stop.
+        """
+        self.make(warn=True)
+        events = self.logged()
+        text = self.fail(False)
+        self.assertIn("x/0", text)
+        self.assertEqual([event["text"] for event in events], [text.split("\n")[0]])
+        self.assertEqual(events[0]["log_level"].name, "error")
+        self.assertEqual(self.stderr.getvalue(), "")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_verbose(self):
+        """
+        With I{verbose} too, it is logged with its traceback.
+        """
+        self.make(warn=True, verbose=True)
+        events = self.logged()
+        text = self.fail(False)
+        self.assertEqual([event["text"] for event in events], [text])
+        self.assertIn("Traceback", text)
+
+    def test_failureAllTheSame(self):
+        """
+        The caller who wants failures gets them, logged or not.
+        """
+        for warn in (False, True):
+            self.make(warn=warn)
+            events = self.logged()
+            self.assertIs(self.fail(True).type, ZeroDivisionError)
+            self.assertEqual(len(events), warn)
+        self.assertEqual(self.stderr.getvalue(), "")
+
+    def test_brokenTexts(self):
+        """
+        An error that cannot tell anything, of a call that cannot be shown,
+        still gives a text.
+        """
+
+        class Shy:
+            def __repr__(self):
+                raise RuntimeError
+
+        task = Task(calls.echo, (Shy(),), {}, 1, None)
+        text = self.outcomes.settle((Status.ERROR, calls.Mute()), task, None, False)
+        self.assertIn("Mute", text)
+        self.assertIn("Shy", text)
