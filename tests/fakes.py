@@ -44,7 +44,9 @@ class Reactor(MemoryReactorClock):
     def callFromThread(self, f, *args, **kw):
         self.callLater(0, f, *args, **kw)
 
-    def addSystemEventTrigger(self, phase, event, f, *args, **kw):
+    def addSystemEventTrigger(  # type: ignore[override]
+        self, phase, event, f, *args, **kw
+    ):
         trigger = (phase, event, f, args, kw)
         self.triggers.setdefault(phase, {}).setdefault(event, []).append(trigger)
         return trigger

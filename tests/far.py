@@ -27,10 +27,12 @@ def blob(megabytes):
     return b"x" * (megabytes << 20)
 
 
+kept = []
+
+
 def memory(megabytes):
     """Something large that stays."""
-    global kept
-    kept = blob(megabytes)
+    kept.append(blob(megabytes))
 
 
 def nap(seconds):

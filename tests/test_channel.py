@@ -16,7 +16,8 @@ from .fakes import FakeChild, Reactor, StepPoller, double
 class ChannelTests(SynchronousTestCase):
     def setUp(self):
         self.reactor = Reactor()
-        self.child: Any = FakeChild(None, None, self.reactor)
+        child: Any = FakeChild(None, None, self.reactor)
+        self.child = child
         self.poller = StepPoller(0.001, 1.1, self.reactor)
         self.channel = Channel(self.child, self.poller, self.reactor)
         self.channel.open()

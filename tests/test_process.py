@@ -34,14 +34,14 @@ def descriptors():
     return psutil.Process().num_fds()
 
 
-class QueueMixin:
+class QueueTestCase(TestCase):
     def makeQueue(self, N=1, **kw):
         queue = ProcessQueue(N, **kw)
         self.addCleanup(queue.shutdown)
         return queue
 
 
-class SeedPageTests(QueueMixin, TestCase):
+class SeedPageTests(QueueTestCase):
     """
     What the reference page says of C{ProcessWorker}.
     """
@@ -110,7 +110,7 @@ class SeedPageTests(QueueMixin, TestCase):
         self.assertEqual((yield waits), 2)
 
 
-class ChildTests(QueueMixin, TestCase):
+class ChildTests(QueueTestCase):
     """
     What a worker process is like.
     """
@@ -159,7 +159,7 @@ class ChildTests(QueueMixin, TestCase):
         self.assertEqual((yield queue.call(getattr, os, "asynqueue", None)), 7)
 
 
-class CallsTests(QueueMixin, TestCase):
+class CallsTests(QueueTestCase):
     """
     What becomes of calls.
     """
@@ -279,13 +279,14 @@ class CallsTests(QueueMixin, TestCase):
         yield queue.shutdown()
 
 
-class ManyTests(QueueMixin, TestCase):
+class ManyTests(QueueTestCase):
     N = 20000
 
     @inlineCallbacks
     def test_atOnce(self):
         """20,000 instant calls queued at once complete in order."""
-        queue, order = self.makeQueue(), []
+        queue = self.makeQueue()
+        order: list[float] = []
         ds = [queue.call(math.sqrt, i).addCallback(order.append) for i in range(self.N)]
         yield gatherResults(ds)
         self.assertEqual(order, [math.sqrt(i) for i in range(self.N)])
