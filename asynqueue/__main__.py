@@ -37,7 +37,7 @@ def findFunction(path: str) -> Any:
         processes can call. Its text says what was looked for.
     """
     moduleName, _, name = path.partition(":")
-    if not all([*moduleName.split("."), *name.split(".")]):
+    if not all([*moduleName.split("."), *name.split(".")]) or ":" in name:
         raise NotFound(f"a function is written as package.module:name, not {path!r}")
     found = findModule(moduleName)
     where = f"the module {moduleName!r}"

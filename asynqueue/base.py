@@ -7,17 +7,16 @@ from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 
 from asynqueue.errors import QueueRunError, WorkerError
-from asynqueue.info import aboutCall, aboutObject
+from asynqueue.info import aboutCall
 from asynqueue.looper import theReactor
-from asynqueue.messages import Status
 from asynqueue.outcomes import Outcomes
+from asynqueue.producers import checkConsumer
 from asynqueue.queues import Queue
 from asynqueue.tasks import Task, TaskFactory
-from asynqueue.util import checkInteger
+from asynqueue.util import checkCallable, checkInteger
 from asynqueue.workforce import TaskHandler
 
 
@@ -163,11 +162,8 @@ class TaskQueue:
             range.
         @raise QueueRunError: if I was shut down.
         """
-        if consumer is not None and not IConsumer.providedBy(consumer):
-            raise TypeError(
-                f"consumer has to provide IConsumer, which {aboutObject(consumer)} "
-                "does not"
-            )
+        if consumer is not None:
+            checkConsumer(consumer, TypeError)
         checkInteger("retries", retries, 0)
         task = self.newTask(func, args, kw, niceness, series, timeout)
         task.raw = raw
@@ -237,11 +233,7 @@ class TaskQueue:
         @raise ValueError: if the niceness or the timeout is out of range.
         @raise QueueRunError: if I was shut down.
         """
-        if not callable(func):
-            raise TypeError(
-                f"The first argument has to be callable, which {aboutObject(func)} "
-                "is not"
-            )
+        checkCallable("The first argument", func)
         if not self.isRunning():
             raise QueueRunError(
                 f"The call {aboutCall((func, args, kw))} was made after the queue "
@@ -263,9 +255,9 @@ class TaskQueue:
         if not self.isRunning():
             raise QueueRunError("A worker was attached to a queue that was shut down")
         d = self.th.hire(worker)
-        for series in list(self._bereft):
-            if self.th.roster(series):
-                del self._bereft[series]
+        self._bereft = {
+            s: error for s, error in self._bereft.items() if not self.th.roster(s)
+        }
         return d
 
     def detachWorker(
@@ -323,10 +315,7 @@ class TaskQueue:
             self._state = QueueState.STOPPING
             for task in self.q.shutdown():
                 call = aboutCall(task.callTuple)
-                self._fail(
-                    task,
-                    QueueRunError(f"The queue was shut down before {call} was run"),
-                )
+                task.fail(QueueRunError(f"The queue was shut down before {call} ran"))
             self.th.shutdown(self.timeout).addCallback(self._stopped)
         return d
 
@@ -351,19 +340,14 @@ class TaskQueue:
         Has a task wait for a worker, unless it is over, or none will ever come.
         """
         if task.series in self._bereft:
-            self._fail(task, self._bereft[task.series])
+            task.fail(self._bereft[task.series])
         elif not task.isOver():
             self.q.put(task)
-
-    def _fail(self, task: Task, error: BaseException) -> None:
-        task.callback((Status.ERROR, error))
 
     def _endUnfinished(self, tasks: list[Task]) -> list[Task]:
         for task in tasks:
             call = aboutCall(task.callTuple)
-            self._fail(
-                task, WorkerError(f"Its worker was ended before {call} was done")
-            )
+            task.fail(WorkerError(f"Its worker was ended before {call} was done"))
         return tasks
 
     def _retry(self, task: Task) -> "Deferred[Any] | None":
@@ -385,7 +369,7 @@ class TaskQueue:
         for series in allSeries:
             self._bereft[series] = error
             for task in self.q.cancelSeries(series):
-                self._fail(task, error)
+                task.fail(error)
 
     def _updated(self, results: list[tuple[Any, Any]], task: Task) -> Any:
         values = [

@@ -152,7 +152,7 @@ class Employee:
         """
         update = Update(origin.copy(), origin)
         if self.state is EmployeeState.LEFT:
-            self._abandon(update, self._failure("was let go"))
+            update.task.fail(self._failure("was let go"))
         elif self.state is EmployeeState.PREPARING:
             self._backlog.append(update)
         else:
@@ -301,7 +301,7 @@ class Employee:
         tasks, updates = self._takeBack()
         self.unfinished.extend(tasks)
         for update in updates:
-            self._abandon(update, self._failure("was let go"))
+            update.task.fail(self._failure("was let go"))
 
     def _hasLeft(self) -> bool:
         return self.state is EmployeeState.LEFT
@@ -321,7 +321,7 @@ class Employee:
         if self.state is EmployeeState.LEFT:
             return
         if why.check(CancelledError):
-            why = self._failure("resigned while it ran the updates")
+            why = self._failure("resigned before it could take tasks")
         self._attempts += 1
         if self.hired.called and self._attempts < ATTEMPTS:
             self._nextAttempt = theReactor(self._reactor).callLater(
@@ -347,7 +347,4 @@ class Employee:
             self._nextAttempt.cancel()
         backlog, self._backlog = self._backlog, []
         for update in backlog:
-            self._abandon(update, why)
-
-    def _abandon(self, update: Update, why: Failure) -> None:
-        update.task.callback((Status.ERROR, why))
+            update.task.fail(why)

@@ -10,6 +10,7 @@ from textwrap import indent
 from typing import Any
 
 from asynqueue.errors import RemoteTraceback
+from asynqueue.info import aboutObject
 from asynqueue.messages import describe
 
 
@@ -104,10 +105,17 @@ def toJson(value: Any) -> str:
     """
     try:
         text = json.dumps(value, default=repr, allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        text = json.dumps(repr(value), ensure_ascii=False)
+    except Exception:
+        text = json.dumps(_repr(value), ensure_ascii=False)
     # A lone surrogate, from a byte that is not UTF-8, is only valid if escaped.
     return text if _isValid(text) else json.dumps(json.loads(text))
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return aboutObject(value)
 
 
 def _isValid(text: str) -> bool:

@@ -11,7 +11,23 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from asynqueue.errors import ImplementationError, NotReadyError
+from asynqueue.info import aboutObject
 from asynqueue.iteration import Deferator, Prefetcherator
+from asynqueue.util import checkCallable
+
+
+def checkConsumer(
+    consumer: object, exception: type[Exception] = ImplementationError
+) -> None:
+    """
+    @raise Exception: the I{exception}, if an object does not provide
+        C{IConsumer}.
+    """
+    if not IConsumer.providedBy(consumer):
+        raise exception(
+            f"A consumer has to provide IConsumer, which {aboutObject(consumer)} "
+            "does not"
+        )
 
 
 @implementer(IPushProducer)
@@ -47,8 +63,7 @@ class IterationProducer:
 
         @raise ImplementationError: if it does not provide C{IConsumer}.
         """
-        if not IConsumer.providedBy(consumer):
-            raise ImplementationError(f"{consumer!r} does not provide IConsumer")
+        checkConsumer(consumer)
         if consumer is not self.consumer:
             # Set first: it may call me back with itself.
             self.consumer = consumer
@@ -75,7 +90,8 @@ class IterationProducer:
         d = self._wait(Deferred(self._cancelled))
         if not self._running:
             self._running = True
-            Deferred.fromCoroutine(self._write()).addBoth(self._tell)
+            written = Deferred.fromCoroutine(self._write())
+            written.addBoth(self._ended).addBoth(self._tell)
         return d
 
     def pauseProducing(self) -> None:
@@ -102,18 +118,21 @@ class IterationProducer:
             self.resumeProducing()
 
     async def _write(self) -> None:
-        try:
+        # Nothing is to be seen to at the end here: if all of this is abandoned,
+        # the end is when it is collected.
+        await self._resumed
+        async for item in self.dr:
             await self._resumed
-            async for item in self.dr:
+            if not self.dr.d.called:
+                self.consumer.write(item)
                 await self._resumed
-                if not self.dr.d.called:
-                    self.consumer.write(item)
-                    await self._resumed
+
+    def _ended(self, result: Any) -> Any:
+        try:
+            self.dr.stop()
         finally:
-            try:
-                self.dr.stop()
-            finally:
-                self.consumer.unregisterProducer()
+            self.consumer.unregisterProducer()
+        return result
 
     def _wait(self, d: "Deferred[Any]") -> "Deferred[Any]":
         self._waiters.append(d)
@@ -267,8 +286,8 @@ def iteratorToProducer(
         there. It fires with C{None} if I{iterator} is none, or is empty.
     @raise TypeError: if I{wrapper} is not callable.
     """
-    if wrapper is not None and not callable(wrapper):
-        raise TypeError(f"wrapper has to be callable, which {wrapper!r} is not")
+    if wrapper is not None:
+        checkCallable("wrapper", wrapper)
     return Deferred.fromCoroutine(_produce(iterator, consumer, wrapper))
 
 

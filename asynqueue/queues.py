@@ -9,11 +9,12 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from asynqueue.errors import ImplementationError, QueueRunError
+from asynqueue.errors import QueueRunError
+from asynqueue.producers import checkConsumer
 
 T = TypeVar("T")
 
@@ -166,8 +167,7 @@ class LoadInfoProducer:
 
         @raise ImplementationError: if it is no such provider.
         """
-        if not IConsumer.providedBy(consumer):
-            raise ImplementationError(f"{consumer!r} does not provide IConsumer")
+        checkConsumer(consumer)
         if consumer not in self.consumers:
             consumer.registerProducer(self, True)
             self.consumers.append(consumer)

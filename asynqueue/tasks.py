@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from asynqueue.info import aboutCall
 from asynqueue.interfaces import ICanceller
@@ -115,6 +116,12 @@ class Task:
         self.holder = None
         if not self.d.called:
             self.d.callback(statusResult)
+
+    def fail(self, error: BaseException | Failure) -> None:
+        """
+        Ends me with an error, unless I have ended already.
+        """
+        self.callback((Status.ERROR, error))
 
     def startTimer(self) -> None:
         """

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
+from asynqueue.info import aboutObject
+
 T = TypeVar("T")
 
 
@@ -26,6 +28,14 @@ def branch(d: "Deferred[T]") -> "Deferred[T]":
 
     d.addCallback(fork)
     return other
+
+
+def checkCallable(name: str, value: object) -> None:
+    """
+    @raise TypeError: if a value, called by a name, is not callable.
+    """
+    if not callable(value):
+        raise TypeError(f"{name} has to be callable, which {aboutObject(value)} is not")
 
 
 def checkInteger(

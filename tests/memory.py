@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail, succeed
-from zope.interface import implementer
+from zope.interface import implementer, implementer_only
 
 from asynqueue.base import TaskQueue
 from asynqueue.errors import WorkerDied, WorkerError
@@ -28,6 +28,7 @@ class MemoryWorker:
 
     @ivar begun: The arguments of each task's call, in the order in which I
         began them.
+    @ivar inHand: The task that I have begun, or C{None}.
     @ivar cancelled: The tasks that I was asked to abandon.
     @ivar starts: How often I have been started.
     @ivar isUp: C{True} while I can run tasks.
@@ -59,12 +60,19 @@ class MemoryWorker:
         self.ID: int | None = None
         self._runner = CallRunner(raw)
         self._tasks = {}
-        self._inHand: Any = None
+        self.inHand: Any = None
         self._working = False
         self._dying = False
         self._resignators = []
         self._starters = []
         self._stoppers = []
+
+    @property
+    def isComingUp(self):
+        """
+        C{True} if I have been started and am not up yet.
+        """
+        return bool(self._starters)
 
     @property
     def tasks(self):
@@ -103,7 +111,7 @@ class MemoryWorker:
 
     def cancel(self, task):
         self.cancelled.append(task)
-        if task is not self._inHand and task in self._tasks:
+        if task is not self.inHand and task in self._tasks:
             self._tasks.pop(task).callback(None)
             self._tellIfStopped()
 
@@ -118,7 +126,7 @@ class MemoryWorker:
 
     def crash(self):
         self._down("it crashed")
-        tasks, self._tasks, self._inHand = self._tasks, {}, None
+        tasks, self._tasks, self.inHand = self._tasks, {}, None
         return [task for task in tasks if not task.isOver()]
 
     # --- What a test has me do.
@@ -140,13 +148,13 @@ class MemoryWorker:
 
         @return: The task.
         """
-        task = self._inHand
+        task = self.inHand
         if result is _RUN:
             status, result = self._runner(task.callTuple, task.raw)
             if status is Status.ITERATION:
                 result = Deferator(result)
         ready = self._tasks.pop(task)
-        self._inHand = None
+        self.inHand = None
         if task not in self.cancelled:
             task.callback((status, result))
         ready.callback(None)
@@ -160,15 +168,20 @@ class MemoryWorker:
         """
         return self.finish(Status.ERROR, error)
 
-    def die(self):
+    def die(self, read=True):
         """
         Ends the task in hand with C{WorkerDied}, keeps the others to be given
         back, and resigns. If I was not up yet, I never will be.
+
+        @param read: C{False} if I have not even read the task in hand, so that
+            it is given back too.
         """
         self._dying = True
         died = self._down("it died")
-        task, self._inHand = self._inHand, None
-        if task is not None:
+        task, self.inHand = self.inHand, None
+        if task is not None and not read:
+            self.begun.pop()
+        elif task is not None:
             del self._tasks[task]
             if task not in self.cancelled:
                 task.callback((Status.ERROR, died))
@@ -206,13 +219,19 @@ class MemoryWorker:
         if self._working:
             return
         self._working = True
-        while self.isUp and self._tasks and self._inHand is None:
-            self._inHand = next(iter(self._tasks))
-            f, args, _ = self._inHand.callTuple
-            self.begun.append(args)
+        while self.isUp and self._tasks and self.inHand is None:
+            self.inHand = next(iter(self._tasks))
+            self.begin(self.inHand)
+            f, _, _ = self.inHand.callTuple
             if self.instant and f not in self.held:
                 self.finish()
         self._working = False
+
+    def begin(self, task):
+        """
+        Begins a task.
+        """
+        self.begun.append(task.callTuple[1])
 
     def _tellIfStopped(self):
         if self.isStopping and not self._tasks and not self.lingers:
@@ -220,6 +239,13 @@ class MemoryWorker:
             stoppers, self._stoppers = self._stoppers, []
             for d in stoppers:
                 d.callback(None)
+
+
+@implementer_only(IWorker)
+class PlainMemoryWorker(MemoryWorker):
+    """
+    I cannot be started anew, nor abandon a task.
+    """
 
 
 def makeTask(f, *args, **kw):

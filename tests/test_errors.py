@@ -16,7 +16,15 @@ from asynqueue.errors import WorkerDied, WorkerError, aboutExit, asFailure
 from asynqueue.info import aboutCall, aboutFailure
 from asynqueue.picklable import notPicklable
 from tests import calls
-from tests.test_messages import caught
+
+
+def caught(f, *args):
+    """What a call raises, with its traceback."""
+    try:
+        f(*args)
+    except Exception as e:
+        return e
+    raise AssertionError("Nothing was raised")
 
 
 class Unshowable:

@@ -3,6 +3,7 @@ Lines that come in and go out.
 """
 
 import os
+import select
 import sys
 from io import StringIO
 from itertools import pairwise
@@ -117,12 +118,12 @@ class ReadingTests(SynchronousTestCase):
         os.set_blocking(near, False)
         waited = []
 
-        def select(*fds):
+        def wait(*fds):
             waited.append(fds)
             os.write(far, b"late\n")
             os.close(far)
 
-        self.patch(lines.select, "select", select)
+        self.patch(select, "select", wait)
         self.assertEqual(self.read(readLines(maybeDeferred, near)), ["late"])
         self.assertEqual(len(waited), 1)
 
@@ -277,7 +278,7 @@ class OutputTests(SynchronousTestCase):
 
     def test_bar(self):
         """The bar gets out of the way of what is written to its terminal only."""
-        self.patch(lines.os, "isatty", lambda fd: fd == ERR)
+        self.patch(os, "isatty", lambda fd: fd == ERR)
         output = self.output(bar=Bar(self.told))
         output.advance()
         output.put(OUT, b"1")
@@ -333,8 +334,8 @@ class WriteAllTests(SynchronousTestCase):
             return len(taken[-1])
 
         waits = []
-        self.patch(lines.os, "write", write)
-        self.patch(lines.select, "select", lambda *fds: waits.append(fds))
+        self.patch(os, "write", write)
+        self.patch(select, "select", lambda *fds: waits.append(fds))
         writeAll(7, b"abcde")
         self.assertEqual(taken, [b"ab", b"", b"cd", b"e"])
         self.assertEqual(waits, [([], [7], [])])

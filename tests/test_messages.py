@@ -3,20 +3,23 @@ What crosses the pipe.
 """
 
 import pickle
-import threading
+import socket
+import traceback
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.errors import RemoteTraceback, UnpicklingError, WorkerError
 from asynqueue.messages import (
     AT_ONCE,
     Answer,
     Call,
     Close,
     Hello,
+    Iteration,
     Next,
+    Raised,
     Status,
     Stop,
     announcement,
@@ -26,172 +29,235 @@ from asynqueue.messages import (
     raised,
     unpack,
 )
-from asynqueue.replies import openReply, revive
-from tests import calls, far
+from tests import deeds
 
-contents = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
+few = settings(deadline=None, max_examples=50)
+
+atoms = st.none() | st.booleans() | st.integers() | st.text() | st.binary()
+values = st.recursive(
+    atoms | st.floats(allow_nan=False),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(), inner)
+        | st.frozensets(atoms)
+    ),
+    max_leaves=20,
 )
-envelopes = st.one_of(
-    st.builds(Hello, st.integers()),
-    st.builds(Call, st.integers(), st.none() | st.booleans()),
-    st.builds(Next, st.integers(), st.integers()),
-    st.builds(Close, st.integers(), st.integers()),
-    st.builds(Stop, st.integers()),
-    st.builds(Answer, st.integers(), st.sampled_from(Status), st.floats(0, 1e9)),
+numbers = st.integers()
+envelopes = (
+    st.builds(Hello, numbers)
+    | st.builds(Call, numbers, st.none() | st.booleans())
+    | st.builds(Next, numbers, numbers)
+    | st.builds(Close, numbers, numbers)
+    | st.builds(Stop, numbers)
+    | st.builds(Answer, numbers, st.sampled_from(Status), st.floats(0))
+)
+exceptionTypes: st.SearchStrategy[Any] = st.sampled_from(
+    [ValueError, KeyError, OSError, StopIteration, Exception, deeds.Broken, deeds.Loud]
 )
 
 
-class Rebuilt(Exception):
-    """Cannot be made again from what its pickle holds."""
-
-    def __init__(self, one, two):
-        super().__init__(one)
-
-
-class Stubborn(Exception):
-    """Cannot be pickled."""
-
-    def __reduce__(self):
-        raise SystemExit("no")
-
-
-class Impostor(Exception):
-    """Comes out of its pickle as something that cannot be raised."""
-
-    def __reduce__(self):
-        return str, ("not an exception",)
-
-
-def caught(f, *args):
-    """What a call raises, with its traceback."""
+def catch(f, *args):
+    """
+    @return: What a call raises, with its traceback.
+    """
     try:
         f(*args)
     except BaseException as e:
         return e
-    raise AssertionError("Nothing was raised")
-
-
-def throw(exception):
-    raise exception
+    raise AssertionError("It raised nothing")
 
 
 class StatusTests(SynchronousTestCase):
     def test_codes(self):
-        """The members equal the one-byte codes of the ancestor's workers."""
-        codes = [b"r", b"e", b"i", b"c", b"t", b"n", b"d"]
-        self.assertEqual([Status(code) for code in codes], list(Status))
-        self.assertEqual(list(Status), codes)
+        """The members equal the codes that workers of the ancestor use."""
+        self.assertEqual(
+            [bytes(status) for status in Status],
+            [b"r", b"e", b"i", b"c", b"t", b"n", b"d"],
+        )
+        self.assertEqual(Status.RESULT, b"r")
+
+    def test_lookUp(self):
+        """A code finds its member, and so does a member."""
+        for status in Status:
+            self.assertIs(Status(bytes(status)), status)
+            self.assertIs(Status(status), status)
 
     def test_unknown(self):
-        """An unknown code is refused by name, and the known ones are told."""
-        for code in (b"x", "t", None):
+        """An unknown code is refused by name, with those that are known."""
+        for code in (b"x", "r", None, 1):
             error = self.assertRaises(ValueError, Status, code)
             self.assertIn(repr(code), str(error))
-            self.assertIn("b't' (TIMEOUT)", str(error))
+            self.assertIn("b'r' (RESULT)", str(error))
 
     def test_failed(self):
-        """What has no value because something went wrong is known to have failed."""
-        failed = [status for status in Status if status.failed]
-        self.assertEqual(failed, [Status.ERROR, Status.TIMEOUT, Status.DISCONNECTED])
+        """Only what has no value because of a fault counts as failed."""
+        self.assertEqual(
+            [status.name for status in Status if status.failed],
+            ["ERROR", "TIMEOUT", "DISCONNECTED"],
+        )
 
 
-class PacketTests(SynchronousTestCase):
-    @given(envelopes, contents)
-    @settings(deadline=None, max_examples=100)
-    def test_roundTrip(self, envelope, value):
-        """A packet opens to what was packed, with its type."""
-        opened, load = unpack(pack(envelope, value))
+class PackTests(SynchronousTestCase):
+    @few
+    @given(envelopes, values)
+    def test_roundTrip(self, envelope, contents):
+        """What is packed is unpacked, whatever it is, and as the type it was."""
+        opened, load = unpack(pack(envelope, contents))
         self.assertEqual(opened, envelope)
         self.assertIs(type(opened), type(envelope))
-        self.assertEqual(load(), value)
+        self.assertEqual(load(), contents)
 
-    def test_brokenContents(self):
-        """The envelope of a packet can be read though its contents cannot."""
-        envelope, load = unpack(pack(Call(7, None), far.Poison(0)))
+    def test_noContents(self):
+        """A packet without contents has C{None}."""
+        self.assertIsNone(unpack(pack(Hello(1)))[1]())
+
+    def test_cannotBePickled(self):
+        """What pickling raises is raised to whoever packs."""
+        error = self.assertRaises(
+            RuntimeError, pack, Call(1, None), (print, [deeds.Closed()], {})
+        )
+        self.assertEqual(str(error), "not to be pickled")
+
+    def test_cannotBeLoaded(self):
+        """A packet whose contents cannot be loaded still tells its number."""
+        envelope, load = unpack(pack(Call(7, None), deeds.Bomb()))
         self.assertEqual(envelope.number, 7)
-        self.assertRaises(LookupError, load)
+        self.assertRaises(RuntimeError, load)
 
-    def test_unpicklable(self):
-        """What cannot be packed says so when it is packed."""
-        self.assertRaises(TypeError, pack, Hello(1), threading.Lock())
+    def test_socket(self):
+        """An open socket can be handed over."""
+        here, there = socket.socketpair()
+        with here, there, unpack(pack(Hello(1), there))[1]() as arrived:
+            arrived.sendall(b"hello")
+            self.assertEqual(here.recv(9), b"hello")
 
-    @given(st.integers(0, 3 * AT_ONCE))
-    @settings(deadline=None, max_examples=30)
-    def test_announced(self, size):
-        """A packet is announced if and only if it may take long to read."""
-        packet = pack(Hello(1), b"x" * size)
-        ahead = announcement(packet)
-        self.assertEqual(ahead is not None, len(packet) > AT_ONCE)
-        self.assertFalse(isAnnouncement(packet))
-        if ahead is not None:
-            self.assertTrue(isAnnouncement(ahead))
-            self.assertLess(len(ahead), AT_ONCE)
+
+class AnnouncementTests(SynchronousTestCase):
+    def test_short(self):
+        """A packet that can be read at once is not announced."""
+        self.assertIsNone(announcement(b"x" * AT_ONCE))
+
+    def test_long(self):
+        """A longer one is, by what is no packet and is read at once."""
+        ahead = announcement(b"x" * (AT_ONCE + 1))
+        assert ahead is not None
+        self.assertTrue(isAnnouncement(ahead))
+        self.assertLess(len(ahead), AT_ONCE)
+        self.assertRaises(pickle.UnpicklingError, unpack, ahead)
+
+    @few
+    @given(envelopes, values)
+    def test_noPacketIsTakenForOne(self, envelope, contents):
+        """No packet is ever mistaken for an announcement."""
+        self.assertFalse(isAnnouncement(pack(envelope, contents)))
 
 
 class RaisedTests(SynchronousTestCase):
-    def revived(self, exception):
-        """The exception as it arrives on the other side."""
-        crossed = pickle.loads(pickle.dumps(raised(exception)))
-        return revive(crossed)
+    def cross(self, exception):
+        """
+        @return: The L{Raised} of an exception, as it arrives.
+        """
+        packet = pack(Answer(1, Status.ERROR, 0.0), raised(exception))
+        arrived = unpack(packet)[1]()
+        self.assertIs(type(arrived), Raised)
+        return arrived
 
-    def test_same(self):
-        """An exception arrives as it was, with its far traceback as the cause."""
-        error = self.revived(caught(calls.boom, "bang"))
-        self.assertIs(type(error), ValueError)
-        self.assertEqual(error.args, ("bang",))
-        self.assertIsInstance(error.__cause__, RemoteTraceback)
-        self.assertIn("in boom", str(error.__cause__))
+    @few
+    @given(exceptionTypes, st.lists(values, max_size=3))
+    def test_anyException(self, exceptionType, args):
+        """An exception crosses and is what it was, whatever its arguments."""
+        arrived = self.cross(exceptionType(*args))
+        self.assertEqual(arrived.name, exceptionType.__qualname__)
+        revived = pickle.loads(arrived.pickled)
+        self.assertIs(type(revived), exceptionType)
+        self.assertEqual(revived.args, exceptionType(*args).args)
 
-    def test_broken(self):
-        """One that cannot cross arrives as a WorkerError that tells all of it."""
-        for exception in (Rebuilt("text", 2), Stubborn("text"), Impostor("text")):
-            error = self.revived(caught(throw, exception))
-            self.assertIs(type(error), WorkerError)
-            self.assertIn(f"{type(exception).__name__}: text", str(error))
-            self.assertIn("in throw", str(error.__cause__))
+    def test_traceback(self):
+        """The traceback tells where it was raised, and what had caused it."""
 
-    def test_deadly(self):
-        """What would end the program never arrives as itself."""
+        def fault():
+            try:
+                raise KeyError("first")
+            except KeyError as e:
+                raise ValueError("second") from e
+
+        text = self.cross(catch(fault)).traceback
+        for part in ("in fault", "KeyError: 'first'", "ValueError: second"):
+            self.assertIn(part, text)
+
+    def test_notToBeRaised(self):
+        """What would stop the parent crosses as a name and a text only."""
         for exception in (SystemExit(3), KeyboardInterrupt(), GeneratorExit()):
-            error = self.revived(caught(throw, exception))
-            self.assertIs(type(error), WorkerError)
-            self.assertIn(type(exception).__name__, str(error))
+            arrived = self.cross(exception)
+            self.assertIsNone(arrived.pickled)
+            self.assertEqual(arrived.name, type(exception).__name__)
+            self.assertEqual(arrived.text, str(exception))
 
-    def test_mute(self):
-        """One that cannot even tell its text arrives all the same."""
-        error = self.revived(caught(calls.mute))
-        self.assertIn("RuntimeError", describe(calls.Mute()))
-        self.assertIsInstance(error, calls.Mute)
+    def test_cannotBePickled(self):
+        """An exception that cannot be pickled crosses as a name and a text."""
+        arrived = self.cross(deeds.Guarded("me"))
+        self.assertEqual(arrived[:2], ("Guarded", "me"))
+        self.assertIsNone(arrived.pickled)
 
-    @given(st.sampled_from([ValueError, OSError, KeyError, Rebuilt]), st.text())
-    @settings(deadline=None, max_examples=50)
-    def test_any(self, kind, text):
-        """Whatever is raised with whatever text, an exception arrives."""
-        exception = kind(text, 1) if kind is Rebuilt else kind(text)
-        error = self.revived(caught(throw, exception))
-        self.assertIsInstance(error, (kind, WorkerError))
+    def test_cannotBeMadeAgain(self):
+        """One that cannot be made again does no harm until that is tried."""
+        arrived = self.cross(deeds.Fussy("dust", "gears"))
+        self.assertEqual(arrived[:2], ("Fussy", "dust in gears"))
+        self.assertRaises(TypeError, pickle.loads, arrived.pickled)
 
+    def test_brokenText(self):
+        """One whose C{__str__} raises tells that, and where it was raised."""
+        arrived = self.cross(catch(next, deeds.items(deeds.Broken())))
+        self.assertIn("__str__ raised ValueError", arrived.text)
+        self.assertIn("in items", arrived.traceback)
 
-class ReplyTests(SynchronousTestCase):
-    def test_result(self):
-        """A reply gives the status and the value."""
-        packet = pack(Answer(3, Status.RESULT, 0.5), [1])
-        reply = openReply(packet, 3, 1.0)
-        self.assertEqual(reply.result(), (Status.RESULT, [1]))
-        self.assertEqual((reply.seconds, reply.answer.seconds), (1.0, 0.5))
+    def test_textOfOtherType(self):
+        """A text of a type of its own crosses as plain text."""
+        arrived = self.cross(deeds.Loud())
+        self.assertIs(type(arrived.text), str)
+        self.assertEqual(arrived.text, "loud")
 
-    def test_wrongNumber(self):
-        """What answers another request, or is no answer, is refused."""
-        for envelope in (Answer(4, Status.NONE, 0.0), Hello(3)):
-            self.assertRaises(ValueError, openReply, pack(envelope), 3, 0.0)
+    def test_localType(self):
+        """An exception of a type that cannot be found by name crosses."""
 
-    def test_notLoaded(self):
-        """A value that cannot be loaded is an error that says why."""
-        packet = pack(Answer(3, Status.RESULT, 0.5), far.Poison(0))
-        status, error = openReply(packet, 3, 0.0).result()
-        self.assertIs(status, Status.ERROR)
-        self.assertIsInstance(error, UnpicklingError)
-        self.assertIn("LookupError: not at home", str(error))
+        class Local(Exception):
+            pass
+
+        arrived = self.cross(Local("here"))
+        self.assertIsNone(arrived.pickled)
+        self.assertEqual(arrived.text, "here")
+        self.assertIn("<locals>.Local", arrived.name)
+
+    def test_tracebackThatCannotBeFormatted(self):
+        """Without a full traceback there is still where, and what."""
+
+        def unable(*args, **kw):
+            raise RecursionError("too deep")
+
+        self.patch(traceback, "format_exception", unable)
+        arrived = self.cross(catch(next, deeds.items(ValueError("lost"))))
+        self.assertIn("in items", arrived.traceback)
+        self.assertTrue(arrived.traceback.endswith("ValueError: lost\n"))
+
+    def test_recursion(self):
+        """A call that recurs too deeply is told briefly."""
+
+        def deeper():
+            deeper()
+
+        arrived = self.cross(catch(deeper))
+        self.assertEqual(arrived.name, "RecursionError")
+        self.assertLess(len(arrived.traceback), 10_000)
+
+    def test_describe(self):
+        """What an exception says can always be had."""
+        self.assertEqual(describe(ValueError("this")), "this")
+        self.assertIn("ValueError", describe(deeds.Broken()))
+
+    def test_iterationCrosses(self):
+        """An iteration arrives as one."""
+        iteration = Iteration(3, ["first"])
+        packet = pack(Answer(1, Status.ITERATION, 0.0), iteration)
+        self.assertIs(type(unpack(packet)[1]()), Iteration)

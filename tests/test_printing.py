@@ -22,7 +22,11 @@ from asynqueue.printing import (
 from tests.calls import Mute
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
@@ -79,7 +83,7 @@ class JsonTests(SynchronousTestCase):
             text = toJson(value)
             text.encode()
             self.assertEqual(json.loads(text), wanted)
-        self.assertRaises(RecursionError, toJson, deep)
+        self.assertIn("[[[", toJson(deep))
 
 
 class ErrorTests(SynchronousTestCase):

@@ -1,67 +1,51 @@
 """
-The far side of the pipe, without one.
+The far side of the pipe, stepped in this process.
 """
 
+import os
 import pickle
-import threading
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.messages import Call, Close, Hello, Next, Status, Stop, pack, unpack
-from asynqueue.runner import CallRunner
+from asynqueue.messages import (
+    AT_ONCE,
+    Answer,
+    Call,
+    Close,
+    Hello,
+    Iteration,
+    Next,
+    Status,
+    Stop,
+    isAnnouncement,
+    pack,
+    unpack,
+)
 from asynqueue.universe import ProcessUniverse
-from tests import calls, far
+from tests import deeds
 
 
-class Closable:
-    """An iterator that tells when it is closed, or cannot be."""
-
-    def __init__(self, fails=False):
-        self.closed = False
-        self.fails = fails
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        return "item"
-
-    def close(self):
-        if self.fails:
-            raise ValueError("cannot be closed")
-        self.closed = True
+def echo(x):
+    """Returns it."""
+    return x
 
 
-kept: list = []
+class Script:
+    """
+    A pipe out of which a list of packets comes, and then its end.
+    """
 
-
-def closable(fails=False):
-    """Keeps what it returns where the test finds it."""
-    kept.append(Closable(fails))
-    return kept[-1]
-
-
-def locks():
-    """Items of which the second cannot be pickled."""
-    yield 1
-    yield threading.Lock()
-    yield 3
-
-
-def exits():
-    """An iterator that would end the process."""
-    yield 1
-    raise SystemExit(4)
-
-
-class FakePipe:
-    """Packets to be read, and those that were sent; then the end."""
-
-    def __init__(self, *packets, broken=False):
+    def __init__(self, *packets, sends=1000):
         self.packets = list(packets)
-        self.sent = []
-        self.broken = broken
+        self.sends = sends
+        self.sent: list[bytes] = []
 
     def recv_bytes(self):
         if not self.packets:
@@ -69,190 +53,292 @@ class FakePipe:
         return self.packets.pop(0)
 
     def send_bytes(self, packet):
-        if self.broken:
+        if len(self.sent) == self.sends:
             raise BrokenPipeError
         self.sent.append(packet)
 
 
-class CallRunnerTests(SynchronousTestCase):
-    def test_value(self):
-        """A call comes to its value."""
-        self.assertEqual(CallRunner()((calls.add, (1,), {"y": 2})), (Status.RESULT, 3))
-
-    def test_raises(self):
-        """Whatever a call raises is what it came to."""
-        for f in (calls.boom, calls.bye, calls.interrupted, calls.mute):
-            status, error = CallRunner()((f, (), {}))
-            self.assertIs(status, Status.ERROR)
-            self.assertIsInstance(error, BaseException)
-
-    def test_iterators(self):
-        """What is an iterator, and what only can be iterated over."""
-        runner = CallRunner()
-        for iterator in (iter([1]), map(abs, []), zip(), enumerate([]), calls.count(1)):
-            status, value = runner((calls.echo, (iterator,), {}))
-            self.assertEqual((status, value), (Status.ITERATION, iterator))
-        for value in (range(3), [1], {1}, {1: 2}, "abc", b"abc", calls.count):
-            status, same = runner((calls.echo, (value,), {}))
-            self.assertEqual((status, same), (Status.RESULT, value))
-
-    def test_raw(self):
-        """raw makes an iterator a value, and the call's word counts for more."""
-        call = (calls.count, (1,), {})
-        self.assertIs(CallRunner(raw=True)(call)[0], Status.RESULT)
-        self.assertIs(CallRunner()(call, True)[0], Status.RESULT)
-        self.assertIs(CallRunner(raw=True)(call, False)[0], Status.ITERATION)
-
-    def test_callTimes(self):
-        """With callStats there is a time for each call."""
-        runner = CallRunner(callStats=True)
-        for f in (calls.echo, calls.boom):
-            runner((f, (), {}))
-        self.assertEqual(len(runner.callTimes), 2)
-
-
-class UniverseTests(SynchronousTestCase):
+class UniverseCase(SynchronousTestCase):
     def setUp(self):
         self.universe = ProcessUniverse()
 
     def ask(self, envelope, contents=None):
-        """What the universe answers: the envelope and the contents."""
-        _, packet = self.universe.answer(pack(envelope, contents))
-        answer, load = unpack(packet)
+        """
+        @return: The answer's status and its contents.
+        """
+        answer, load = unpack(self.universe.answer(pack(envelope, contents))[1])
+        self.assertIs(type(answer), Answer)
         self.assertEqual(answer.number, envelope.number)
         return answer.status, load()
 
     def call(self, f, *args, raw=None):
-        return self.ask(Call(1, raw), (f, args, {}))
+        return self.ask(Call(5, raw), (f, args, {}))
+
+    def iterate(self, f, *args):
+        """
+        @return: What a call returned as an iteration.
+        """
+        status, iteration = self.call(f, *args)
+        self.assertIs(status, Status.ITERATION)
+        self.assertIs(type(iteration), Iteration)
+        return iteration
+
+
+class CallTests(UniverseCase):
+    def test_hello(self):
+        """A greeting is answered."""
+        self.assertEqual(self.ask(Hello(1)), (Status.NONE, None))
+
+    def test_result(self):
+        """A call is answered with its value."""
+        self.assertEqual(self.call(divmod, 7, 2), (Status.RESULT, (3, 1)))
+
+    def test_error(self):
+        """A call that raises is answered with the exception."""
+        status, raised = self.call(int, "x")
+        self.assertIs(status, Status.ERROR)
+        self.assertEqual(raised.name, "ValueError")
+
+    def test_exit(self):
+        """What would end a process does not end this one."""
+        for f, args in ((sys.exit, (3,)), (signal.default_int_handler, (2, None))):
+            status, raised = self.call(f, *args)
+            self.assertIs(status, Status.ERROR)
+            self.assertIn(raised.name, ("SystemExit", "KeyboardInterrupt"))
+            self.assertIsNone(raised.pickled)
+
+    def test_cannotBeLoaded(self):
+        """A call that cannot be loaded is answered with why, and what to do."""
+        status, raised = self.call(echo, deeds.Bomb())
+        self.assertIs(status, Status.ERROR)
+        self.assertIn("RuntimeError: not to be made again", raised.text)
+        self.assertIn("__main__", raised.text)
+        self.assertIsInstance(pickle.loads(raised.pickled), pickle.UnpicklingError)
+        self.assertIn("in explode", raised.traceback)
+
+    def test_cannotBeSentBack(self):
+        """A result that cannot be pickled is answered with its type, and why."""
+        status, raised = self.call(deeds.Closed)
+        self.assertIs(status, Status.ERROR)
+        self.assertIn("result, of type Closed", raised.text)
+        self.assertIn("RuntimeError: not to be pickled", raised.text)
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.binary(max_size=100))
+    def test_anyContents(self, contents):
+        """Whatever follows an envelope is answered under its number."""
+        packet = pickle.dumps(Call(3, None)) + contents
+        answer = unpack(self.universe.answer(packet)[1])[0]
+        self.assertEqual(answer[:2], (3, Status.ERROR))
+
+
+class SecondsTests(UniverseCase):
+    def setUp(self):
+        super().setUp()
+        self.now = 0.0
+        self.patch(time, "perf_counter", lambda: self.now)
+
+    def passing(self, seconds):
+        """Takes so long, by the test's clock."""
+        self.now += seconds
+
+    def seconds(self, envelope, load, contents=None):
+        """
+        @return: The seconds that are answered, where loading took one.
+        """
+        from asynqueue import universe
+
+        def slow(packet):
+            return envelope, lambda: (self.passing(1), load())[1]
+
+        self.patch(universe, "unpack", slow)
+        return unpack(self.universe.answer(b"")[1])[0].seconds
 
     def test_call(self):
-        """A call is answered with its value."""
-        self.assertEqual(self.call(calls.add, 2), (Status.RESULT, 2))
+        """What is told is how long the call ran, not how long it was loaded."""
+        contents = (self.passing, (3,), {})
+        self.assertEqual(self.seconds(Call(1, None), lambda: contents), 3)
 
-    def test_seconds(self):
-        """The answer tells how long the call took, its first item included."""
-        _, packet = self.universe.answer(pack(Call(1, None), (far.nap, (0.01,), {})))
-        self.assertGreaterEqual(unpack(packet)[0].seconds, 0.01)
-        _, packet = self.universe.answer(pack(Call(1, None), (slowly, (), {})))
-        self.assertGreaterEqual(unpack(packet)[0].seconds, 0.01)
+    def test_firstItem(self):
+        """Taking an iterator's first item counts."""
 
-    def test_raises(self):
-        """Whatever a call raises is answered with its name and traceback."""
-        for f, name in (
-            (calls.boom, "ValueError"),
-            (calls.bye, "SystemExit"),
-            (calls.mute, "Mute"),
-        ):
-            status, error = self.call(f)
-            self.assertIs(status, Status.ERROR)
-            self.assertEqual(error.name, name)
-            self.assertIn(f"in {f.__name__}", error.traceback)
+        def start():
+            self.passing(3)
+
+            def iterate():
+                self.passing(5)
+                yield 1
+
+            return iterate()
+
+        self.assertEqual(self.seconds(Call(1, None), lambda: (start, (), {})), 8)
+
+    def test_error(self):
+        """A call that raises ran until it did."""
+
+        def fault():
+            self.passing(3)
+            raise ValueError
+
+        self.assertEqual(self.seconds(Call(1, None), lambda: (fault, (), {})), 3)
 
     def test_notLoaded(self):
-        """A call that cannot be loaded is answered, with the reason."""
-        status, error = self.call(calls.echo, far.Poison(0))
-        self.assertIs(status, Status.ERROR)
-        self.assertIn("LookupError: not at home", error.text)
-        self.assertIn("importable", error.text)
+        """A call that could not be loaded did not run."""
+        self.assertEqual(self.seconds(Call(1, None), deeds.explode), 0)
 
-    def test_notPickled(self):
-        """A result that cannot be pickled is answered, with its type."""
-        status, error = self.call(threading.Lock)
-        self.assertIs(status, Status.ERROR)
-        self.assertIn("result, of type lock", error.text)
-        self.assertIsInstance(pickle.loads(error.pickled), pickle.PicklingError)
 
-    def test_iteration(self):
-        """The first item comes with the answer, and the end is told as none."""
-        status, iteration = self.call(calls.count, 2)
-        self.assertEqual((status, iteration.first), (Status.ITERATION, [0]))
-        ask = Next(2, iteration.ID)
-        self.assertEqual(self.ask(ask), (Status.RESULT, 1))
-        self.assertEqual(self.ask(ask), (Status.NONE, None))
-        self.assertEqual(self.universe.iterators, {})
-        self.assertIs(self.ask(ask)[0], Status.ERROR)
-
-    def test_emptyIteration(self):
-        """An iterator without items is told so at once, and not kept."""
-        status, iteration = self.call(calls.count, 0)
-        self.assertEqual((status, tuple(iteration)), (Status.ITERATION, (None, [])))
+class IterationTests(UniverseCase):
+    def test_items(self):
+        """The first item comes with the iteration, the others when asked for."""
+        ID, first = self.iterate(deeds.items, 1, 2)
+        self.assertEqual(first, [1])
+        self.assertEqual(self.ask(Next(2, ID)), (Status.RESULT, 2))
+        self.assertEqual(self.ask(Next(3, ID)), (Status.NONE, None))
         self.assertEqual(self.universe.iterators, {})
 
-    def test_uniqueIDs(self):
-        """No two iterators have the same ID, not even one after the other."""
-        IDs = [self.call(calls.count, 1)[1].ID for _ in range(3)]
-        for ID in IDs:
-            self.ask(Close(1, ID))
-        IDs += [self.call(calls.count, 1)[1].ID for _ in range(3)]
-        self.assertEqual(len(set(IDs)), 6)
-
-    def test_iteratorRaises(self):
-        """An iterator that raises is forgotten, whatever it raises."""
-        for f, args, name in (
-            (calls.brittle, (1,), "ValueError"),
-            (exits, (), "SystemExit"),
-        ):
-            _, iteration = self.call(f, *args)
-            status, error = self.ask(Next(2, iteration.ID))
-            self.assertEqual((status, error.name), (Status.ERROR, name))
-            self.assertEqual(self.universe.iterators, {})
-
-    def test_itemNotPickled(self):
-        """An item that cannot be pickled is an error, and the iterator is closed."""
-        _, iteration = self.call(locks)
-        status, error = self.ask(Next(2, iteration.ID))
-        self.assertIs(status, Status.ERROR)
-        self.assertIn("item, of type lock", error.text)
+    def test_empty(self):
+        """An iterator without items is not kept."""
+        self.assertEqual(self.iterate(deeds.items), (None, []))
         self.assertEqual(self.universe.iterators, {})
 
-    def test_firstItemNotPickled(self):
-        """So is a first item."""
-        status, error = self.call(lockFirst)
-        self.assertIn("first item, of type lock", error.text)
+    def test_raw(self):
+        """Where it is wanted raw, an iterator is pickled or refused as a value."""
+        status, iterator = self.call(iter, [1, 2], raw=True)
+        self.assertEqual((status, list(iterator)), (Status.RESULT, [1, 2]))
+        status, raised = self.call(deeds.items, raw=True)
+        self.assertIs(status, Status.ERROR)
+        self.assertIn("generator", raised.text)
+
+    def test_interleaved(self):
+        """Equal iterators are kept apart, and no ID comes again."""
+        one, other = (self.iterate(deeds.items, 1, x) for x in ("a", "b"))
+        self.assertEqual(self.ask(Next(1, other.ID))[1], "b")
+        self.assertEqual(self.ask(Next(2, one.ID))[1], "a")
+        self.ask(Next(3, other.ID))
+        third = self.iterate(deeds.items, 1)
+        self.assertEqual(len({one.ID, other.ID, third.ID}), 3)
+
+    def test_error(self):
+        """An iterator that raises is answered with that, and forgotten."""
+        ID, _ = self.iterate(deeds.items, 1, ValueError("enough"))
+        status, raised = self.ask(Next(2, ID))
+        self.assertEqual((status, raised.text), (Status.ERROR, "enough"))
+        status, raised = self.ask(Next(3, ID))
+        self.assertEqual((status, raised.name), (Status.ERROR, "LookupError"))
+
+    def test_errorAtFirst(self):
+        """An iterator that raises at once makes the call fail."""
+        status, raised = self.call(deeds.items, ValueError("already"))
+        self.assertEqual((status, raised.text), (Status.ERROR, "already"))
+        self.assertEqual(self.universe.iterators, {})
+
+    def test_itemCannotBeSent(self):
+        """An item that cannot be pickled ends its iterator, which is closed."""
+        closed = []
+
+        def iterate():
+            try:
+                yield deeds.Closed()
+            finally:
+                closed.append(1)
+
+        self.universe.iterators[9] = iterate()
+        status, raised = self.ask(Next(2, 9))
+        self.assertIs(status, Status.ERROR)
+        self.assertIn("The item, of type Closed", raised.text)
+        self.assertEqual((closed, self.universe.iterators), ([1], {}))
+
+    def test_firstItemCannotBeSent(self):
+        """A first item that cannot be pickled makes the call fail."""
+        status, raised = self.call(iter, deeds.Closed, None)
+        self.assertIs(status, Status.ERROR)
+        self.assertIn("first item, of type Closed", raised.text)
         self.assertEqual(self.universe.iterators, {})
 
     def test_close(self):
-        """Closing an iterator closes it, and once more does nothing."""
-        _, iteration = self.call(closable)
-        for _ in range(2):
-            self.assertEqual(self.ask(Close(2, iteration.ID)), (Status.NONE, None))
-        self.assertTrue(kept.pop().closed)
-        self.assertEqual(self.universe.iterators, {})
+        """An iterator that is closed is told so, and forgotten."""
+        closed = []
+
+        def iterate():
+            try:
+                yield 1
+            finally:
+                closed.append(1)
+
+        iterator = self.universe.iterators[9] = iterate()
+        next(iterator)
+        self.assertEqual(self.ask(Close(1, 9)), (Status.NONE, None))
+        self.assertEqual((closed, self.universe.iterators), ([1], {}))
+
+    def test_closeWhatIsNotThere(self):
+        """To close what has ended, or cannot be closed, is no fault."""
+        self.assertEqual(self.ask(Close(1, 9)), (Status.NONE, None))
+        self.universe.iterators[9] = iter([1])
+        self.assertEqual(self.ask(Close(1, 9)), (Status.NONE, None))
 
     def test_closeRaises(self):
-        """What closing raises is answered."""
-        _, iteration = self.call(closable, True)
-        status, error = self.ask(Close(2, iteration.ID))
-        self.assertEqual((status, error.text), (Status.ERROR, "cannot be closed"))
-        kept.clear()
-
-
-def slowly():
-    time.sleep(0.01)
-    yield 1
-
-
-def lockFirst():
-    yield threading.Lock()
+        """What closing raises, even asking how to close, is answered."""
+        for iterator in (deeds.Sticky(), deeds.Veiled()):
+            self.universe.iterators[9] = iterator
+            status, raised = self.ask(Close(1, 9))
+            self.assertIs(status, Status.ERROR)
+            self.assertIn("not to be", raised.text)
+            self.assertEqual(self.universe.iterators, {})
 
 
 class LoopTests(SynchronousTestCase):
-    def test_untilStopped(self):
-        """The loop answers all packets, and ends after Stop."""
-        pipe = FakePipe(pack(Hello(1)), pack(Stop(2)), pack(Hello(3)))
-        ProcessUniverse().loop(pipe)
-        self.assertEqual([unpack(packet)[0].number for packet in pipe.sent], [1, 2])
+    def run_(self, script):
+        """
+        @return: The envelopes of all that the loop has sent.
+        """
+        ProcessUniverse().loop(script)
+        return [
+            "announcement" if isAnnouncement(packet) else unpack(packet)[0]
+            for packet in script.sent
+        ]
 
-    def test_untilLeft(self):
-        """It ends when the near side is gone, before or in the middle of an answer."""
-        ProcessUniverse().loop(FakePipe())
-        pipe = FakePipe(pack(Hello(1)), broken=True)
-        ProcessUniverse().loop(pipe)
-        self.assertEqual(pipe.sent, [])
+    def test_endOfPipe(self):
+        """The loop answers all packets, then ends with the pipe."""
+        answers = self.run_(Script(pack(Hello(1)), pack(Hello(2))))
+        self.assertEqual([answer.number for answer in answers], [1, 2])
 
-    def test_announcesWhatIsLarge(self):
-        """A large answer is announced by a packet of its own."""
-        pipe = FakePipe(pack(Call(1, None), (bytes, (10**5,), {})))
-        ProcessUniverse().loop(pipe)
-        self.assertEqual(len(pipe.sent), 2)
-        self.assertEqual(unpack(pipe.sent[1])[1](), bytes(10**5))
+    def test_stop(self):
+        """It ends when it is told to, once it has answered that."""
+        script = Script(pack(Stop(1)), pack(Hello(2)))
+        self.assertEqual([answer.number for answer in self.run_(script)], [1])
+        self.assertEqual(len(script.packets), 1)
+
+    def test_nobodyListens(self):
+        """It ends when an answer, or its announcement, cannot be sent."""
+        long = pack(Call(1, None), (bytes, (AT_ONCE,), {}))
+        for sends in (0, 1):
+            script = Script(long, pack(Hello(2)), sends=sends)
+            self.assertEqual(len(self.run_(script)), sends)
+            self.assertEqual(len(script.packets), 1)
+
+    def test_longAnswer(self):
+        """A long answer is announced, a short one is not."""
+        for length, announced in ((1, False), (AT_ONCE, True)):
+            packet = pack(Call(1, None), (bytes, (length,), {}))
+            answers = self.run_(Script(packet))
+            self.assertEqual("announcement" in answers, announced)
+            self.assertEqual(answers[-1].status, Status.RESULT)
+
+
+class LightTests(SynchronousTestCase):
+    def test_imports(self):
+        """What a worker process imports is the standard library and itself."""
+        program = (
+            "import sys; before = set(sys.modules); import asynqueue.entry\n"
+            "print(*{m.split('.')[0] for m in set(sys.modules) - before}\n"
+            # The second is one that multiprocessing gives to __main__.
+            "      - sys.stdlib_module_names - {'__mp_main__'})"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(told.stdout.split(), ["asynqueue"])
