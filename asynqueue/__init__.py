@@ -18,9 +18,11 @@ imports only from those listed below it:
   - C{workforce}: C{TaskHandler}: the workers of a queue
   - C{employment}: one worker, from being hired to being let go
   - C{queues}: where calls wait in order
+  - C{load}: telling others how many wait
   - C{processworker}: C{ProcessWorker}: a worker with a process of its own
   - C{life}: what tasks become in one worker process
   - C{remotes}: the iterators that are open in a worker process
+  - C{lifetime}: what has to be shut down, at the latest with the reactor
   - C{tasks}: a call on its way, and where it meets a worker
   - C{channel}: one life of a worker process, and what is asked of it
   - C{replies}: what the far side answers, as this side understands it
@@ -31,6 +33,7 @@ imports only from those listed below it:
   - C{iteration}: iterators whose items take their time
   - C{util}: small things that several modules need
   - C{picklable}: why a call could not be pickled
+  - C{machine}: what the operating system tells of cores and memory
   - C{info}: texts about calls
   - C{interfaces}: what a worker, and what a poller, has to provide
   - C{errors}: everything that goes wrong

@@ -3,14 +3,14 @@ The front door: a queue that workers are attached to and calls are made through.
 """
 
 from collections.abc import Callable, Hashable
-from enum import Enum
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue.errors import QueueRunError, WorkerError
 from asynqueue.info import aboutCall
+from asynqueue.lifetime import Lifetime
 from asynqueue.looper import theReactor
 from asynqueue.outcomes import Outcomes
 from asynqueue.producers import checkConsumer
@@ -18,16 +18,6 @@ from asynqueue.queues import Queue
 from asynqueue.tasks import Task, TaskFactory
 from asynqueue.util import checkCallable, checkInteger
 from asynqueue.workforce import TaskHandler
-
-
-class QueueState(Enum):
-    """
-    The stages of a L{TaskQueue}'s life, each followed by the next.
-    """
-
-    RUNNING = "takes calls"
-    STOPPING = "lets its workers finish what they have"
-    STOPPED = "has no workers any more"
 
 
 class TaskQueue:
@@ -42,7 +32,6 @@ class TaskQueue:
 
     @ivar timeout: How long L{shutdown} and L{detachWorker} wait for tasks that
         run, in seconds; C{None} for as long as they take.
-    @ivar grace: How long they wait at most when the reactor stops, in seconds.
     @ivar returnFailure: C{True} to have a call that fails do so by its
         Deferred's errback.
     @ivar th: My L{TaskHandler}.
@@ -64,6 +53,8 @@ class TaskQueue:
         """
         @param workers: Providers of L{IWorker<asynqueue.interfaces.IWorker>} to
             begin with.
+        @param grace: How long my shutdown may take when the reactor stops, in
+            seconds, before my workers are ended.
         @param warn: C{True} to log errors.
         @param verbose: C{True} to log them with their tracebacks.
         @param spew: C{True} to log every result.
@@ -73,12 +64,8 @@ class TaskQueue:
         @param reactor: The reactor to use, the global one if C{None}.
         """
         self.timeout = timeout
-        self.grace = grace
         self.returnFailure = returnFailure
         self._reactor = theReactor(reactor)
-        self._state = QueueState.RUNNING
-        self._waiters: list[Deferred[None]] = []
-        self._bereft: dict[Hashable, BaseException] = {}
         self.taskFactory = TaskFactory(reactor=self._reactor)
         self.th = TaskHandler(self._reactor)
         self.q = Queue(self.th)
@@ -86,9 +73,7 @@ class TaskQueue:
         self.th.whenReturned = self._returned
         self.th.whenLost = self._lost
         self.outcomes = Outcomes(self._retry, warn, verbose, spew, self._reactor)
-        self._trigger = self._reactor.addSystemEventTrigger(
-            "before", "shutdown", self._reactorStops
-        )
+        self._lifetime = Lifetime(self._end, self.th.crash, grace, self._reactor)
         for worker in workers:
             # If it never comes up, the calls that wait for it tell.
             self.attachWorker(worker).addErrback(lambda _: None)
@@ -109,7 +94,7 @@ class TaskQueue:
         """
         @return: C{True} until I am shut down.
         """
-        return self._state is QueueState.RUNNING
+        return self._lifetime.isRunning()
 
     def call(
         self,
@@ -255,9 +240,9 @@ class TaskQueue:
         if not self.isRunning():
             raise QueueRunError("A worker was attached to a queue that was shut down")
         d = self.th.hire(worker)
-        self._bereft = {
-            s: error for s, error in self._bereft.items() if not self.th.roster(s)
-        }
+        for series in list(self.q.refused):
+            if self.th.roster(series):
+                del self.q.refused[series]
         return d
 
     def detachWorker(
@@ -287,7 +272,7 @@ class TaskQueue:
         Qualifies one of my workers for one more series.
         """
         self.th.qualify(worker, series)
-        self._bereft.pop(series, None)
+        self.q.refused.pop(series, None)
 
     def workers(self, ID: int | None = None) -> Any:
         """
@@ -307,41 +292,17 @@ class TaskQueue:
         @return: A Deferred that fires when all is over and the workers are
             gone. If I am shut down already it waits for that.
         """
-        if self._state is QueueState.STOPPED:
-            return succeed(None)
-        d: Deferred[None] = Deferred()
-        self._waiters.append(d)
-        if self._state is QueueState.RUNNING:
-            self._state = QueueState.STOPPING
-            for task in self.q.shutdown():
-                call = aboutCall(task.callTuple)
-                task.fail(QueueRunError(f"The queue was shut down before {call} ran"))
-            self.th.shutdown(self.timeout).addCallback(self._stopped)
-        return d
+        return self._lifetime.shutdown()
 
-    def _reactorStops(self) -> "Deferred[None]":
-        self._trigger = None
-        d = self.shutdown()
-        patience = self._reactor.callLater(self.grace, self.th.crash)
-        return d.addCallback(lambda _: patience.active() and patience.cancel())
-
-    def _stopped(self, unfinished: list[Task]) -> None:
-        self._endUnfinished(unfinished)
-        self.outcomes.shutdown()
-        self._state = QueueState.STOPPED
-        if self._trigger is not None:
-            self._reactor.removeSystemEventTrigger(self._trigger)
-        waiters, self._waiters = self._waiters, []
-        for d in waiters:
-            d.callback(None)
+    def _end(self) -> "Deferred[Any]":
+        for task in self.q.shutdown():
+            call = aboutCall(task.callTuple)
+            task.fail(QueueRunError(f"The queue was shut down before {call} ran"))
+        d = self.th.shutdown(self.timeout).addCallback(self._endUnfinished)
+        return d.addCallback(lambda _: self.outcomes.shutdown())
 
     def _put(self, task: Task) -> None:
-        """
-        Has a task wait for a worker, unless it is over, or none will ever come.
-        """
-        if task.series in self._bereft:
-            task.fail(self._bereft[task.series])
-        elif not task.isOver():
+        if not task.isOver():
             self.q.put(task)
 
     def _endUnfinished(self, tasks: list[Task]) -> list[Task]:
@@ -367,9 +328,7 @@ class TaskQueue:
     def _lost(self, allSeries: list[Hashable], why: Failure) -> None:
         error: Any = why.value
         for series in allSeries:
-            self._bereft[series] = error
-            for task in self.q.cancelSeries(series):
-                task.fail(error)
+            self.q.refuse(series, error)
 
     def _updated(self, results: list[tuple[Any, Any]], task: Task) -> Any:
         values = [

@@ -21,14 +21,12 @@ class Settings(NamedTuple):
     What a worker process is told at its start.
 
     @ivar raw: C{True} if iterators are to be pickled as the values they are.
-    @ivar callStats: C{True} to keep the time that each call took.
     @ivar useReactor: C{True} to run a Twisted reactor.
     @ivar forked: C{True} if the process is a copy of its parent and has the
         parent's descriptors.
     """
 
     raw: bool = False
-    callStats: bool = False
     useReactor: bool = False
     forked: bool = False
 
@@ -50,9 +48,9 @@ def main(connection: "Connection[bytes, bytes]", settings: Settings) -> None:
     if settings.useReactor:
         from asynqueue import reactorside
 
-        reactorside.serve(connection, settings.raw, settings.callStats)
+        reactorside.serve(connection, settings.raw)
     else:
-        ProcessUniverse(settings.raw, settings.callStats).loop(connection)
+        ProcessUniverse(settings.raw).loop(connection)
     connection.close()
 
 

@@ -2,12 +2,10 @@
 A worker that runs calls in a process of its own.
 """
 
-import os
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
 from typing import Any, ClassVar
 
-import psutil
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -19,6 +17,7 @@ from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.interfaces import ICanceller, IRestartable, IWorker
 from asynqueue.life import Life
 from asynqueue.looper import theReactor
+from asynqueue.machine import cores, residentSet
 from asynqueue.messages import Status
 from asynqueue.pollers import checkPace, makePoller
 from asynqueue.tasks import Task
@@ -203,13 +202,9 @@ class ProcessWorker:
     @staticmethod
     def cores() -> int:
         """
-        @return: The number of CPU cores available to this process: those that
-            its affinity allows, where the platform knows of such a thing.
+        @return: The number of CPU cores available to this process.
         """
-        try:
-            return len(os.sched_getaffinity(0))
-        except AttributeError:
-            return os.cpu_count() or 1
+        return cores()
 
     def do_next(self, ID: int) -> "Deferred[Any]":
         """
@@ -245,10 +240,7 @@ class ProcessWorker:
         """
         if self.process is None or not self.process.is_alive():
             return None
-        try:
-            return int(psutil.Process(self.process.pid).memory_info().rss // 1024)
-        except psutil.Error:
-            return None
+        return residentSet(self.process.pid)
 
     def setResignator(self, callableObject: Callable[[], Any]) -> None:
         """

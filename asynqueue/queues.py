@@ -9,12 +9,9 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
-from twisted.logger import Logger
-from zope.interface import implementer
 
 from asynqueue.errors import QueueRunError
-from asynqueue.producers import checkConsumer
+from asynqueue.load import LoadInfoProducer
 
 T = TypeVar("T")
 
@@ -144,88 +141,6 @@ class Priority(Generic[T]):
             heapq.heapify(self._heap)
 
 
-@implementer(IPushProducer)
-class LoadInfoProducer:
-    """
-    I write the number of waiting tasks to consumers whenever it changes.
-
-    @ivar queued: That number.
-    @ivar producing: C{True} unless I am paused or have been stopped.
-    @ivar consumers: A list of the consumers that I write to.
-    """
-
-    log = Logger()
-
-    def __init__(self) -> None:
-        self.queued = 0
-        self.producing = True
-        self.consumers: list[Any] = []
-
-    def registerConsumer(self, consumer: Any) -> None:
-        """
-        Begins to write to a provider of C{IConsumer} too.
-
-        @raise ImplementationError: if it is no such provider.
-        """
-        checkConsumer(consumer)
-        if consumer not in self.consumers:
-            consumer.registerProducer(self, True)
-            self.consumers.append(consumer)
-
-    def shutdown(self) -> None:
-        """
-        Stops, and unregisters from all consumers.
-        """
-        self.producing = False
-        consumers, self.consumers = self.consumers, []
-        for consumer in consumers:
-            consumer.unregisterProducer()
-
-    def oneLess(self) -> None:
-        """
-        One task waits no longer.
-        """
-        self.change(-1)
-
-    def oneMore(self) -> None:
-        """
-        One more task waits.
-        """
-        self.change(1)
-
-    def change(self, increment: int) -> None:
-        """
-        The number of waiting tasks has changed.
-        """
-        self.queued += increment
-        if self.producing:
-            for consumer in list(self.consumers):
-                try:
-                    consumer.write(self.queued)
-                except Exception:
-                    # The tasks are not to suffer for it.
-                    self.log.failure("{consumer!r} is told no more", consumer=consumer)
-                    self.consumers = [c for c in self.consumers if c is not consumer]
-
-    def pauseProducing(self) -> None:
-        """
-        Writes nothing for the time being.
-        """
-        self.producing = False
-
-    def resumeProducing(self) -> None:
-        """
-        Writes again.
-        """
-        self.producing = True
-
-    def stopProducing(self) -> None:
-        """
-        Stops for good.
-        """
-        self.shutdown()
-
-
 class Handler(Protocol):
     """
     What I{Queue} needs of whoever takes its tasks.
@@ -247,12 +162,15 @@ class Queue:
     @ivar handler: Whoever takes the tasks. It is called with one only while its
         C{isReadyFor(series)} is true for the task's series.
     @ivar heaps: The L{Priority} of each series in which tasks wait.
+    @ivar refused: Why the tasks of some series are not kept, an exception for
+        each such series.
     @ivar loadInfoProducer: A L{LoadInfoProducer}.
     """
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.heaps: dict[Hashable, Priority[Any]] = {}
+        self.refused: dict[Hashable, BaseException] = {}
         self.loadInfoProducer = LoadInfoProducer()
         self._running = True
         self._dispatching = False
@@ -268,12 +186,16 @@ class Queue:
 
     def put(self, task: Any) -> None:
         """
-        Keeps a task until somebody is ready for it, perhaps at once.
+        Keeps a task until somebody is ready for it, perhaps at once. It fails if
+        nobody ever will be.
 
         @raise QueueRunError: if I was shut down.
         """
         if not self._running:
             raise QueueRunError("The queue was shut down and takes no more tasks")
+        if task.series in self.refused:
+            task.fail(self.refused[task.series])
+            return
         heap = self.heaps.get(task.series)
         if heap is None:
             heap = self.heaps[task.series] = Priority(lambda task: task.key)
@@ -299,6 +221,15 @@ class Queue:
                 self.handler(task)
         finally:
             self._dispatching = False
+
+    def refuse(self, series: Hashable, why: BaseException) -> None:
+        """
+        Fails all tasks of a series, those that wait and those that come, until
+        the series is taken out of I{refused}.
+        """
+        self.refused[series] = why
+        for task in self.cancelSeries(series):
+            task.fail(why)
 
     def cancel(self, task: Any) -> None:
         """

@@ -24,8 +24,8 @@ class ReactorRunner(CallRunner):
     and coroutines that they return.
     """
 
-    def __init__(self, reactor: Any, raw: bool = False, callStats: bool = False):
-        super().__init__(raw, callStats)
+    def __init__(self, reactor: Any, raw: bool = False):
+        super().__init__(raw)
         self.reactor = reactor
 
     def invoke(self, f: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
@@ -42,7 +42,7 @@ class ReactorRunner(CallRunner):
         return defer.ensureDeferred(value) if inspect.iscoroutine(value) else value
 
 
-def serve(connection: Pipe, raw: bool, callStats: bool) -> None:
+def serve(connection: Pipe, raw: bool) -> None:
     """
     Runs the reactor, and a L{ProcessUniverse} in a thread beside it, until the
     universe's loop ends.
@@ -51,7 +51,7 @@ def serve(connection: Pipe, raw: bool, callStats: bool) -> None:
 
     r: Any = reactor
     renew(r)
-    universe = ProcessUniverse(runner=ReactorRunner(reactor, raw, callStats))
+    universe = ProcessUniverse(runner=ReactorRunner(reactor, raw))
 
     def loop() -> None:
         try:

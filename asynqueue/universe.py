@@ -53,10 +53,9 @@ class ProcessUniverse:
     def __init__(
         self,
         raw: bool = False,
-        callStats: bool = False,
         runner: CallRunner | None = None,
     ) -> None:
-        self.runner = runner or CallRunner(raw, callStats)
+        self.runner = runner or CallRunner(raw)
         self.iterators: dict[int, Iterator[Any]] = {}
         self._IDs = itertools.count(1)
 

@@ -8,7 +8,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from asynqueue.errors import ImplementationError, QueueRunError
-from asynqueue.queues import LoadInfoProducer, Queue
+from asynqueue.load import LoadInfoProducer
+from asynqueue.queues import Queue
 from asynqueue.tasks import Task
 from tests import calls
 
