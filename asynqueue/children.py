@@ -130,8 +130,13 @@ class Child:
         """
         Begins to start the process.
         """
-        _living.add(self)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # There can be no more threads.
+            self._failed(Failure())
+        else:
+            _living.add(self)
 
     def is_alive(self) -> bool:
         """
