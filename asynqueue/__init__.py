@@ -15,6 +15,7 @@ imports only from those listed below it:
   - C{process}: C{ProcessQueue}, and the address of C{ProcessWorker}
   - C{base}: C{TaskQueue}: calls, updates, hiring, shutdown
   - C{outcomes}: what becomes of a finished task: a result, a failure, another try
+  - C{tasks}: the address of all that has to do with tasks
   - C{workforce}: C{TaskHandler}: the workers of a queue
   - C{employment}: one worker, from being hired to being let go
   - C{queues}: where calls wait in order
@@ -23,18 +24,21 @@ imports only from those listed below it:
   - C{life}: what tasks become in one worker process
   - C{remotes}: the iterators that are open in a worker process
   - C{lifetime}: what has to be shut down, at the latest with the reactor
-  - C{tasks}: a call on its way, and where it meets a worker
+  - C{assignments}: where tasks and workers meet
+  - C{task}: a call on its way, and the priority that it gets
   - C{channel}: one life of a worker process, and what is asked of it
   - C{replies}: what the far side answers, as this side understands it
   - C{children}: starting, watching and ending processes
   - C{pollers}: how the near end of a pipe learns of an answer
   - C{looper}: calls that run one by one in one thread
   - C{producers}: between iterators and Twisted's consumers
-  - C{iteration}: iterators whose items take their time
-  - C{util}: small things that several modules need
+  - C{deferator}: iterators whose items take their time
+  - C{deferreds}: waiting for what others wait for
+  - C{reactors}: which reactor
+  - C{checks}: whether what a call was given is what it takes
   - C{picklable}: why a call could not be pickled
   - C{machine}: what the operating system tells of cores and memory
-  - C{info}: texts about calls
+  - C{about}: texts about calls
   - C{interfaces}: what a worker, and what a poller, has to provide
   - C{errors}: everything that goes wrong
   - C{entry}: where a worker process begins
@@ -53,6 +57,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asynqueue.base import TaskQueue
+    from asynqueue.deferator import Deferator, Prefetcherator
     from asynqueue.errors import (
         QueueRunError,
         TimeoutError,
@@ -60,7 +65,6 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from asynqueue.interfaces import IPoller, IWorker
-    from asynqueue.iteration import Deferator, Prefetcherator
     from asynqueue.looper import ThreadLooper
     from asynqueue.process import ProcessQueue, ProcessWorker
     from asynqueue.producers import (
@@ -88,12 +92,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Deferator": "iteration",
+    "Deferator": "deferator",
     "IPoller": "interfaces",
     "IWorker": "interfaces",
     "IterationProducer": "producers",
     "ListConsumer": "producers",
-    "Prefetcherator": "iteration",
+    "Prefetcherator": "deferator",
     "ProcessQueue": "process",
     "ProcessWorker": "process",
     "QueueRunError": "errors",

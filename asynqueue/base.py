@@ -8,15 +8,15 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from asynqueue.about import aboutCall
+from asynqueue.checks import checkCallable, checkInteger
 from asynqueue.errors import QueueRunError, WorkerError
-from asynqueue.info import aboutCall
 from asynqueue.lifetime import Lifetime
-from asynqueue.looper import theReactor
 from asynqueue.outcomes import Outcomes
 from asynqueue.producers import checkConsumer
 from asynqueue.queues import Queue
-from asynqueue.tasks import Task, TaskFactory
-from asynqueue.util import checkCallable, checkInteger
+from asynqueue.reactors import theReactor
+from asynqueue.task import Task, TaskFactory
 from asynqueue.workforce import TaskHandler
 
 
@@ -129,12 +129,12 @@ class TaskQueue:
             written if the result is an iterator.
         @param raw: C{True} to have an iterator come back as the value that it
             is, C{False} to have it come as a
-            L{Deferator<asynqueue.iteration.Deferator>}; C{None} for what the
+            L{Deferator<asynqueue.deferator.Deferator>}; C{None} for what the
             worker was made with.
         @param returnFailure: Overrides my own I{returnFailure}.
         @param retries: How often it is tried again when it has timed out.
         @return: A Deferred that fires with the result: the value, a
-            L{Deferator<asynqueue.iteration.Deferator>}, or the consumer once it
+            L{Deferator<asynqueue.deferator.Deferator>}, or the consumer once it
             has all items. It fails with what the call raised, with a
             L{WorkerError<asynqueue.errors.WorkerError>} if that is all that can
             be told, a L{WorkerDied<asynqueue.errors.WorkerDied>} if the process

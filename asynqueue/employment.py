@@ -10,12 +10,13 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from asynqueue.assignments import AssignmentFactory, entrust
+from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerError, asFailure
 from asynqueue.interfaces import IRestartable
-from asynqueue.looper import theReactor
 from asynqueue.messages import Status
-from asynqueue.tasks import AssignmentFactory, Task, entrust
-from asynqueue.util import branch
+from asynqueue.reactors import theReactor
+from asynqueue.task import Task
 
 ATTEMPTS = 4
 """

@@ -45,8 +45,8 @@ class IWorker(Interface):
 
         I never fail: a task's failure is the task's.
 
-        @param task: A L{tasks.Task<asynqueue.tasks.Task>}. What it returns as
-            an iterator becomes a L{Deferator<asynqueue.iteration.Deferator>}
+        @param task: A L{Task<asynqueue.task.Task>}. What it returns as
+            an iterator becomes a L{Deferator<asynqueue.deferator.Deferator>}
             unless I or the task are I{raw}.
         @return: A Deferred that fires when I am ready for another task.
         """

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from asynqueue.about import aboutCall
 from asynqueue.channel import Channel, Request
+from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerDied
-from asynqueue.info import aboutCall
 from asynqueue.messages import Call, Status, pack
 from asynqueue.picklable import notPicklable
 from asynqueue.remotes import RemoteIterators
 from asynqueue.replies import Reply
-from asynqueue.tasks import Task
-from asynqueue.util import branch
+from asynqueue.task import Task
 
 
 class Charge(NamedTuple):

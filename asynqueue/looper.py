@@ -14,18 +14,8 @@ from twisted.python.failure import Failure
 
 from asynqueue.errors import ThreadError
 from asynqueue.messages import Status
+from asynqueue.reactors import theReactor
 from asynqueue.runner import CallRunner
-
-
-def theReactor(reactor: Any = None) -> Any:
-    """
-    @return: The reactor given, or else the one that is installed by now.
-    """
-    if reactor is not None:
-        return reactor
-    from twisted.internet import reactor as installed
-
-    return installed
 
 
 def deferUntilEnded(thread: threading.Thread, reactor: Any) -> "Deferred[None]":

@@ -12,10 +12,10 @@ import psutil
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from asynqueue.iteration import Deferator
+from asynqueue.deferator import Deferator
 from asynqueue.lines import ERR, OUT, AsTheyCome, InOrder, Output, encode
 from asynqueue.printing import CallTimes, PlainForm, aboutError, complaint, quote
-from asynqueue.tasks import Task, TaskFactory
+from asynqueue.task import Task, TaskFactory
 
 PER_WORKER = 4
 """

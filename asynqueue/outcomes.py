@@ -10,13 +10,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from asynqueue.about import aboutCall, aboutFailure
+from asynqueue.deferator import Deferator
 from asynqueue.errors import TimeoutError, WorkerError, asFailure
-from asynqueue.info import aboutCall, aboutFailure
-from asynqueue.iteration import Deferator
-from asynqueue.looper import theReactor
 from asynqueue.messages import Status
 from asynqueue.producers import IterationProducer, produceNothing
-from asynqueue.tasks import Task
+from asynqueue.reactors import theReactor
+from asynqueue.task import Task
 
 STOP_AFTER = 1.0
 """

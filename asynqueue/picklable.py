@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from asynqueue.about import aboutCall, aboutCallable, aboutObject
 from asynqueue.errors import PicklingError
-from asynqueue.info import aboutCall, aboutCallable, aboutObject
 from asynqueue.messages import describe
 from asynqueue.runner import CallTuple
 

@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from asynqueue.interfaces import IPoller
-from asynqueue.looper import ThreadLooper, theReactor
+from asynqueue.looper import ThreadLooper
 from asynqueue.messages import AT_ONCE, isAnnouncement
+from asynqueue.reactors import theReactor
 
 LONGEST = 1.0
 """

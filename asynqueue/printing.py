@@ -9,8 +9,8 @@ from statistics import median
 from textwrap import indent
 from typing import Any
 
+from asynqueue.about import aboutObject
 from asynqueue.errors import RemoteTraceback
-from asynqueue.info import aboutObject
 from asynqueue.messages import describe
 
 

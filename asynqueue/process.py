@@ -8,9 +8,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from asynqueue.base import TaskQueue
+from asynqueue.checks import checkInteger
 from asynqueue.processworker import ProcessWorker
-from asynqueue.tasks import Task
-from asynqueue.util import checkInteger
+from asynqueue.task import Task
 
 __all__ = ["ProcessQueue", "ProcessWorker"]
 

@@ -12,16 +12,16 @@ from zope.interface import implementer
 
 from asynqueue.channel import Channel
 from asynqueue.children import Child, getContext, refuseInBootstrap
+from asynqueue.deferreds import branch
 from asynqueue.entry import Settings
 from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.interfaces import ICanceller, IRestartable, IWorker
 from asynqueue.life import Life
-from asynqueue.looper import theReactor
 from asynqueue.machine import cores, residentSet
 from asynqueue.messages import Status
 from asynqueue.pollers import checkPace, makePoller
-from asynqueue.tasks import Task
-from asynqueue.util import branch
+from asynqueue.reactors import theReactor
+from asynqueue.task import Task
 
 
 class WorkerState(Enum):
@@ -112,7 +112,7 @@ class ProcessWorker:
         @param series: A list of one or more task series that this particular
             instance of me is qualified to handle. (It is copied.)
         @param raw: C{True} if you want raw iterators to be returned instead of
-            L{Deferator<asynqueue.iteration.Deferator>} instances. An iterator
+            L{Deferator<asynqueue.deferator.Deferator>} instances. An iterator
             is then pickled like any value, which only some can be. You can
             override this with the same keyword in a call.
         @param callStats: C{True} if you want stats kept about how long the
@@ -298,7 +298,7 @@ class ProcessWorker:
         Stops me for good. Iterators in use may be read to their end; those that
         nobody asks for an item for a second
         (L{LINGER<asynqueue.remotes.LINGER>}) are closed, so a
-        L{Deferator<asynqueue.iteration.Deferator>} that was forgotten does not
+        L{Deferator<asynqueue.deferator.Deferator>} that was forgotten does not
         keep me.
 
         @return: A Deferred that fires when all tasks and Deferators are done,

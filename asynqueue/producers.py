@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from asynqueue.about import aboutObject
+from asynqueue.checks import checkCallable
+from asynqueue.deferator import Deferator, Prefetcherator
 from asynqueue.errors import ImplementationError, NotReadyError
-from asynqueue.info import aboutObject
-from asynqueue.iteration import Deferator, Prefetcherator
-from asynqueue.util import checkCallable
 
 
 def checkConsumer(

@@ -11,8 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from asynqueue.channel import Channel
+from asynqueue.deferator import Deferator, Prefetcherator
 from asynqueue.errors import WorkerDied, WorkerError
-from asynqueue.iteration import Deferator, Prefetcherator
 from asynqueue.messages import Close, Iteration, Next, Status, pack
 from asynqueue.replies import Reply
 

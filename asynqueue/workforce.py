@@ -9,11 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from asynqueue.assignments import AssignmentFactory
 from asynqueue.employment import Employee, Employer
 from asynqueue.errors import ImplementationError
 from asynqueue.interfaces import IWorker
 from asynqueue.messages import Status
-from asynqueue.tasks import AssignmentFactory, Task
+from asynqueue.task import Task
 
 
 def _check(worker: object) -> None:

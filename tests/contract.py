@@ -9,9 +9,9 @@ from twisted.internet.defer import CancelledError, gatherResults, inlineCallback
 from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyClass, verifyObject
 
+from asynqueue.deferator import Deferator
 from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.interfaces import ICanceller, IRestartable, IWorker
-from asynqueue.iteration import Deferator
 from asynqueue.messages import Status
 from tests import calls
 from tests.contract_tools import ContractTools

@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest
 
+from asynqueue.assignments import entrust
 from asynqueue.interfaces import ICanceller
-from asynqueue.tasks import Task, entrust
+from asynqueue.task import Task
 from tests import calls
 
 if TYPE_CHECKING:

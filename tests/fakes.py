@@ -12,7 +12,7 @@ from zope.interface import implementer
 from asynqueue.interfaces import IPoller
 from asynqueue.messages import unpack
 from asynqueue.processworker import ProcessWorker
-from asynqueue.tasks import Task
+from asynqueue.task import Task
 from asynqueue.universe import ProcessUniverse
 
 

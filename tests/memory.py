@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer, implementer_only
 
 from asynqueue.base import TaskQueue
+from asynqueue.deferator import Deferator
 from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.interfaces import ICanceller, IRestartable, IWorker
-from asynqueue.iteration import Deferator
 from asynqueue.messages import Status
 from asynqueue.runner import CallRunner
-from asynqueue.tasks import Task
+from asynqueue.task import Task
 from tests.fakes import Reactor
 
 _RUN = object()

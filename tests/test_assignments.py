@@ -1,12 +1,13 @@
 """
-Tests of how tasks and workers meet in L{asynqueue.tasks}.
+Tests of how tasks and workers meet in L{asynqueue.task}.
 """
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.tasks import AssignmentFactory, Task, entrust
+from asynqueue.assignments import AssignmentFactory, entrust
+from asynqueue.task import Task
 from tests import calls
 from tests.memory import MemoryWorker, makeTask
 

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.iteration import Deferator
+from asynqueue.deferator import Deferator
 from asynqueue.producers import ListConsumer
 from tests import calls
 from tests.memory import MemoryWorker, SteppedQueue

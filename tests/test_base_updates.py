@@ -7,8 +7,8 @@ from io import StringIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from asynqueue.deferator import Deferator
 from asynqueue.errors import WorkerDied
-from asynqueue.iteration import Deferator
 from tests import calls
 from tests.memory import MemoryWorker, SteppedQueue
 

@@ -1,5 +1,5 @@
 """
-Tests of L{asynqueue.iteration.Deferator} outside of loops.
+Tests of L{asynqueue.deferator.Deferator} outside of loops.
 """
 
 from typing import Any
@@ -7,8 +7,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from asynqueue.deferator import Deferator, Prefetcherator
 from asynqueue.errors import NotReadyError
-from asynqueue.iteration import Deferator, Prefetcherator
 from tests import calls
 from tests.test_iteration import LOOPS
 from tests.test_prefetcherator import Source

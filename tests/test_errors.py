@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import errors
+from asynqueue.about import aboutCall, aboutFailure
 from asynqueue.errors import WorkerDied, WorkerError, aboutExit, asFailure
-from asynqueue.info import aboutCall, aboutFailure
 from asynqueue.picklable import notPicklable
 from tests import calls
 

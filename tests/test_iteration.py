@@ -1,5 +1,5 @@
 """
-Tests of loops over a L{asynqueue.iteration.Deferator}.
+Tests of loops over a L{asynqueue.deferator.Deferator}.
 """
 
 import gc
@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.iteration import Deferator
+from asynqueue.deferator import Deferator
 from tests import calls
 from tests.test_prefetcherator import Source
 

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from asynqueue.iteration import Deferator
+from asynqueue.deferator import Deferator
 from asynqueue.producers import IterationProducer, ListConsumer
 from tests import calls
 

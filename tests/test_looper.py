@@ -11,13 +11,9 @@ from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.errors import ThreadError
-from asynqueue.looper import (
-    LooperState,
-    ThreadLooper,
-    deferUntilEnded,
-    theReactor,
-)
+from asynqueue.looper import LooperState, ThreadLooper, deferUntilEnded
 from asynqueue.messages import Status
+from asynqueue.reactors import theReactor
 from tests import deeds
 from tests.support import BOUND, SteppedReactor, leavesNothing
 

@@ -6,8 +6,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import mapping
+from asynqueue.deferator import Deferator
 from asynqueue.errors import RemoteTraceback, StartFailed
-from asynqueue.iteration import Deferator
 from asynqueue.lines import ERR, OUT, Output
 from asynqueue.mapping import HELD, PER_WORKER, JobState, MapJob, Stopwatch
 from asynqueue.messages import Status

@@ -11,11 +11,11 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from asynqueue.deferator import Deferator
 from asynqueue.errors import TimeoutError, WorkerError
-from asynqueue.iteration import Deferator
 from asynqueue.messages import Status
 from asynqueue.outcomes import STOP_AFTER, Outcomes
-from asynqueue.tasks import Task
+from asynqueue.task import Task
 from tests import calls
 from tests.fakes import Reactor
 from tests.test_producers import Consumer, whole

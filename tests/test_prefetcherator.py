@@ -1,5 +1,5 @@
 """
-Tests of L{asynqueue.iteration.Prefetcherator}.
+Tests of L{asynqueue.deferator.Prefetcherator}.
 """
 
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.iteration import Prefetcherator
+from asynqueue.deferator import Prefetcherator
 from tests import calls
 
 

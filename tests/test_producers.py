@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from asynqueue.deferator import Deferator
 from asynqueue.errors import ImplementationError, NotReadyError
-from asynqueue.iteration import Deferator
 from asynqueue.producers import IterationProducer, produceNothing
 from tests import calls
 from tests.test_prefetcherator import Source

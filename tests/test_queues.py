@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 from asynqueue.errors import ImplementationError, QueueRunError
 from asynqueue.load import LoadInfoProducer
 from asynqueue.queues import Queue
-from asynqueue.tasks import Task
+from asynqueue.task import Task
 from tests import calls
 
 

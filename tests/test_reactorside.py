@@ -15,8 +15,8 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.looper import theReactor
 from asynqueue.messages import Close, Next, Status, Stop
+from asynqueue.reactors import theReactor
 from asynqueue.reactorside import renew
 from tests import deeds
 from tests.support import BOUND, Line, leavesNothing

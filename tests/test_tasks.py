@@ -1,5 +1,5 @@
 """
-Tests of L{asynqueue.tasks.Task} and its factory.
+Tests of L{asynqueue.task.Task} and its factory.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.messages import Status
-from asynqueue.tasks import Task, TaskFactory
+from asynqueue.task import Task, TaskFactory
 from tests import calls
 from tests.memory import makeTask
 

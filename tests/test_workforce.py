@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.errors import ImplementationError, InvariantError
 from asynqueue.messages import Status
-from asynqueue.tasks import Task
+from asynqueue.task import Task
 from asynqueue.workforce import TaskHandler
 from tests import calls
 from tests.fakes import Reactor
