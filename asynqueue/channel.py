@@ -93,6 +93,7 @@ class Channel:
         self._reactor = reactor
         self._urgent: deque[Request] = deque()
         self._waiting: deque[Request] = deque()
+        self._lastWasUrgent = False
         self._numbers = itertools.count(1)
         self._pumping = False
         self._patience: Any = None
@@ -117,7 +118,9 @@ class Channel:
         Sends a packet when its turn has come.
 
         @param number: The number in its envelope.
-        @param urgent: C{True} to send it before those that are not.
+        @param urgent: C{True} to send it before those that are not. Those wait
+            for one that is urgent at most, so that they get their turn however
+            many there are.
         @return: The L{Request}. It fails at once if the process is gone.
         """
         request = Request(number, packet)
@@ -194,7 +197,11 @@ class Channel:
             return
         self._pumping = True
         while self.state is ChannelState.IDLE and (self._urgent or self._waiting):
-            self._ask((self._urgent or self._waiting).popleft())
+            isUrgent = bool(self._urgent) and not (
+                self._lastWasUrgent and self._waiting
+            )
+            self._lastWasUrgent = isUrgent
+            self._ask((self._urgent if isUrgent else self._waiting).popleft())
         self._pumping = False
 
     def _ask(self, request: Request) -> None:

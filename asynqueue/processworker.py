@@ -209,7 +209,7 @@ class ProcessWorker:
     def do_next(self, ID: int) -> "Deferred[Any]":
         """
         Does a next call of an iterator held by my process, over the pipe. It
-        comes before any call that waits.
+        comes before the calls that wait, but takes turns with them.
 
         @param ID: The unique integer by which the process knows the iterator.
         @return: A Deferred that fires with the item. It fails with

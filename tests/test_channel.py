@@ -55,12 +55,12 @@ class ChannelTests(SynchronousTestCase):
         self.assertEqual([e.number for e in self.poller.sent[1:]], [1, 2, 3])
 
     def test_urgentFirst(self):
-        """An urgent request passes those that wait, and no other urgent one."""
+        """An urgent request passes those that wait, which get their turn after it."""
         for x, urgent in enumerate([False, True, False, True]):
             self.call(x, urgent)
         self.up()
         self.poller.answerAll()
-        self.assertEqual([e.number for e in self.poller.sent[1:]], [2, 4, 1, 3])
+        self.assertEqual([e.number for e in self.poller.sent[1:]], [2, 1, 4, 3])
 
     def test_instantAnswersDoNotNest(self):
         """Any number of answers that are there at once need no deep stack."""

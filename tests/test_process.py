@@ -60,7 +60,7 @@ class SeedPageTests(QueueTestCase):
         """memUsage() is the resident set in kilobytes, None when not running."""
         queue = self.makeQueue()
         (worker,) = queue.workers()
-        self.assertIsNone(worker.memUsage())
+        self.assertIsNone(ProcessWorker().memUsage())
         yield queue.call(calls.echo)
         before = worker.memUsage()
         self.assertIsInstance(before, int)
