@@ -12,17 +12,30 @@ imports only from those listed below it:
   - C{mapping}: the job of its command C{map}
   - C{printing}: how items are read, and results and errors printed
   - C{lines}: lines read from standard input and written to standard output
-  - C{process}: C{ProcessQueue}, and the address of C{ProcessWorker}
-  - C{base}: C{TaskQueue}: calls, updates, hiring, shutdown
+  - C{null}: C{NullQueue}: calls in the reactor's own thread
+  - C{workers}: the address of all workers
+  - C{process}: C{ProcessQueue}, and the address of all that has to do with it
+  - C{threads}: C{ThreadQueue}, and the address of all that has to do with threads
+  - C{ordered}: items in the order in which they were asked for
+  - C{bridges}: from Twisted's producers to blocking iterators
+  - C{getter}: an iterator for a thread to wait for
+  - C{threadpool}: threads that several share
+  - C{buffers}: items on their way to a thread that waits for them
+  - C{base}: C{TaskQueue}: calls and updates
   - C{outcomes}: what becomes of a finished task: a result, a failure, another try
+  - C{logs}: where a queue tells of its calls
+  - C{workplace}: where tasks wait and workers are
   - C{tasks}: the address of all that has to do with tasks
   - C{workforce}: C{TaskHandler}: the workers of a queue
   - C{employment}: one worker, from being hired to being let go
   - C{queues}: where calls wait in order
+  - C{priority}: a heap that can be waited at
   - C{load}: telling others how many wait
   - C{processworker}: C{ProcessWorker}: a worker with a process of its own
   - C{life}: what tasks become in one worker process
   - C{remotes}: the iterators that are open in a worker process
+  - C{asyncworker}: C{AsyncWorker}: a worker in the reactor's thread
+  - C{local}: what workers without a process have in common
   - C{lifetime}: what has to be shut down, at the latest with the reactor
   - C{assignments}: where tasks and workers meet
   - C{task}: a call on its way, and the priority that it gets
@@ -31,9 +44,21 @@ imports only from those listed below it:
   - C{children}: starting, watching and ending processes
   - C{pollers}: how the near end of a pipe learns of an answer
   - C{looper}: calls that run one by one in one thread
+  - C{openings}: iterators that are open elsewhere
+  - C{info}: information about calls, and what went wrong in them
+  - C{names}: objects as a pickle or a name
+  - C{hashing}: a number for any objects
+  - C{util}: small things, and the address of others
+  - C{iteration}: the address of all that has to do with iterating and waiting
+  - C{va}: what ran under two versions of Python
   - C{producers}: between iterators and Twisted's consumers
   - C{deferator}: iterators whose items take their time
+  - C{locks}: a lock to take turns by
+  - C{trackers}: waiting for Deferreds that others hold
+  - C{delays}: waiting for a time to pass, and for events that nobody tells of
+  - C{programs}: processes that others have started, and what they print
   - C{deferreds}: waiting for what others wait for
+  - C{stops}: what is to be done when the reactor is about to stop
   - C{reactors}: which reactor
   - C{checks}: whether what a call was given is what it takes
   - C{picklable}: why a call could not be pickled
@@ -42,71 +67,102 @@ imports only from those listed below it:
   - C{interfaces}: what a worker, and what a poller, has to provide
   - C{errors}: everything that goes wrong
   - C{entry}: where a worker process begins
+  - C{processbase}: data that objects share within a process
   - C{reactorside}: its loop, beside a reactor
   - C{universe}: its loop, and the iterators that it keeps
   - C{runner}: one call, and what it came to
   - C{messages}: what crosses the pipe
 
-The last five are all that a worker process imports (C{reactorside} only if it
-is to run a reactor): standard library only, so no public name is imported here
-before it is asked for.
+The last six are all that a worker process imports (C{processbase} and
+C{reactorside} only if it needs them): standard library only, so no public name is
+imported here before it is asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asynqueue.asyncworker import AsyncWorker
     from asynqueue.base import TaskQueue
     from asynqueue.deferator import Deferator, Prefetcherator
+    from asynqueue.delays import deferToDelay
     from asynqueue.errors import (
         QueueRunError,
         TimeoutError,
         WorkerDied,
         WorkerError,
     )
+    from asynqueue.info import Info, showResult
     from asynqueue.interfaces import IPoller, IWorker
+    from asynqueue.locks import DeferredLock
     from asynqueue.looper import ThreadLooper
+    from asynqueue.null import NullQueue
     from asynqueue.process import ProcessQueue, ProcessWorker
+    from asynqueue.processbase import ProcessBase
     from asynqueue.producers import (
         IterationProducer,
         ListConsumer,
         iteratorToProducer,
     )
+    from asynqueue.threads import ThreadQueue, ThreadWorker, deferToThread
+    from asynqueue.trackers import DeferredTracker
 
 __all__ = [
+    "AsyncWorker",
     "Deferator",
+    "DeferredLock",
+    "DeferredTracker",
     "IPoller",
     "IWorker",
+    "Info",
     "IterationProducer",
     "ListConsumer",
+    "NullQueue",
     "Prefetcherator",
+    "ProcessBase",
     "ProcessQueue",
     "ProcessWorker",
     "QueueRunError",
     "TaskQueue",
     "ThreadLooper",
+    "ThreadQueue",
+    "ThreadWorker",
     "TimeoutError",
     "WorkerDied",
     "WorkerError",
+    "deferToDelay",
+    "deferToThread",
     "iteratorToProducer",
+    "showResult",
 ]
 
 _HOMES = {
+    "AsyncWorker": "asyncworker",
     "Deferator": "deferator",
+    "DeferredLock": "locks",
+    "DeferredTracker": "trackers",
     "IPoller": "interfaces",
     "IWorker": "interfaces",
+    "Info": "info",
     "IterationProducer": "producers",
     "ListConsumer": "producers",
+    "NullQueue": "null",
     "Prefetcherator": "deferator",
+    "ProcessBase": "processbase",
     "ProcessQueue": "process",
     "ProcessWorker": "process",
     "QueueRunError": "errors",
     "TaskQueue": "base",
     "ThreadLooper": "looper",
+    "ThreadQueue": "threads",
+    "ThreadWorker": "threads",
     "TimeoutError": "errors",
     "WorkerDied": "errors",
     "WorkerError": "errors",
+    "deferToDelay": "delays",
+    "deferToThread": "threads",
     "iteratorToProducer": "producers",
+    "showResult": "info",
 }
 
 

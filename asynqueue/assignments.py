@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from asynqueue.interfaces import ICanceller
+from asynqueue.task import Task
 
 
 def entrust(task: Any, worker: Any) -> "Deferred[None]":
@@ -21,6 +22,15 @@ def entrust(task: Any, worker: Any) -> "Deferred[None]":
     task.startTimer()
     ready: Deferred[None] = worker.run(task)
     return ready
+
+
+def release(task: Any) -> None:
+    """
+    Undoes L{entrust}: a worker has given a task back.
+    """
+    # Workers may be given others too, which do not know of it.
+    if isinstance(task, Task):
+        task.release()
 
 
 class Assignment:
@@ -99,6 +109,17 @@ class AssignmentFactory:
         """
         for workers in self.waiting.values():
             workers.pop(worker, None)
+
+    def abandon(self) -> list[Any]:
+        """
+        No worker will be ready any more.
+
+        @return: A list of the tasks that waited for one, and have not ended.
+            The caller has to end them.
+        """
+        pending, self.pending = self.pending, {}
+        tasks = [a.task for assignments in pending.values() for a in assignments]
+        return [task for task in tasks if not task.d.called]
 
     def new(self, task: Any) -> "Deferred[None]":
         """

@@ -1,5 +1,7 @@
 """
 The front door: a queue that workers are attached to and calls are made through.
+
+I am also the address of L{Priority}, L{Queue} and L{LoadInfoProducer}.
 """
 
 from collections.abc import Callable, Hashable
@@ -10,17 +12,21 @@ from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
 from asynqueue.checks import checkCallable, checkInteger
-from asynqueue.errors import QueueRunError, WorkerError
-from asynqueue.lifetime import Lifetime
+from asynqueue.errors import QueueRunError
+from asynqueue.info import Info
+from asynqueue.load import LoadInfoProducer
+from asynqueue.logs import logger
 from asynqueue.outcomes import Outcomes
+from asynqueue.priority import Priority
 from asynqueue.producers import checkConsumer
 from asynqueue.queues import Queue
-from asynqueue.reactors import theReactor
 from asynqueue.task import Task, TaskFactory
-from asynqueue.workforce import TaskHandler
+from asynqueue.workplace import Workplace
+
+__all__ = ["LoadInfoProducer", "Priority", "Queue", "TaskQueue"]
 
 
-class TaskQueue:
+class TaskQueue(Workplace):
     """
     I have calls run by workers, the most urgent first.
 
@@ -28,14 +34,18 @@ class TaskQueue:
     a series that no worker is qualified for waits until one is, and holds up no
     other.
 
-    I shut down by myself before the reactor does.
+    I shut down by myself before the reactor does. That, how workers come and go,
+    and what can be done with calls that wait is as in any L{Workplace}.
 
-    @ivar timeout: How long L{shutdown} and L{detachWorker} wait for tasks that
-        run, in seconds; C{None} for as long as they take.
     @ivar returnFailure: C{True} to have a call that fails do so by its
         Deferred's errback.
-    @ivar th: My L{TaskHandler}.
-    @ivar q: My L{Queue}.
+    @ivar warn: C{True} to log errors, to Twisted's log and to I{logger}.
+    @ivar verbose: C{True} to log them with their tracebacks.
+    @ivar spew: C{True} to log every result too, and errors as if both of the
+        others were set.
+    @ivar logger: The standard library's logger C{asynqueue}, which handlers may be
+        added to.
+    @ivar info: An L{Info} for whoever has use for one.
     @ivar taskFactory: My L{TaskFactory}.
     """
 
@@ -53,48 +63,32 @@ class TaskQueue:
         """
         @param workers: Providers of L{IWorker<asynqueue.interfaces.IWorker>} to
             begin with.
+        @param timeout: How long L{shutdown<Workplace.shutdown>} and
+            L{detachWorker<Workplace.detachWorker>} wait for calls that run, in
+            seconds; C{None} for as long as they take.
         @param grace: How long my shutdown may take when the reactor stops, in
             seconds, before my workers are ended.
         @param warn: C{True} to log errors.
         @param verbose: C{True} to log them with their tracebacks.
-        @param spew: C{True} to log every result.
+        @param spew: C{True} to log every result too, and errors as if both of the
+            others were set.
         @param returnFailure: C{False} to have no call fail: the text of its
             error is its result. With I{warn} the error is logged, without it is
             written to stderr and the reactor stops a second later.
         @param reactor: The reactor to use, the global one if C{None}.
         """
-        self.timeout = timeout
+        super().__init__(timeout, grace, reactor)
         self.returnFailure = returnFailure
-        self._reactor = theReactor(reactor)
         self.taskFactory = TaskFactory(reactor=self._reactor)
-        self.th = TaskHandler(self._reactor)
-        self.q = Queue(self.th)
-        self.th.whenReady = self.q.dispatch
-        self.th.whenReturned = self._returned
-        self.th.whenLost = self._lost
-        self.outcomes = Outcomes(self._retry, warn, verbose, spew, self._reactor)
-        self._lifetime = Lifetime(self._end, self.th.crash, grace, self._reactor)
+        self.warn = warn
+        self.verbose = verbose
+        self.spew = spew
+        self.logger = logger
+        self.info = Info(remember=True)
+        self.outcomes = Outcomes(self._retry, self, self._reactor)
         for worker in workers:
             # If it never comes up, the calls that wait for it tell.
             self.attachWorker(worker).addErrback(lambda _: None)
-
-    def __len__(self) -> int:
-        """
-        @return: How many workers I have.
-        """
-        return len(self.th.workers)
-
-    def __bool__(self) -> bool:
-        """
-        @return: C{True} if I am running and have a worker.
-        """
-        return self.isRunning() and len(self) > 0
-
-    def isRunning(self) -> bool:
-        """
-        @return: C{True} until I am shut down.
-        """
-        return self._lifetime.isRunning()
 
     def call(
         self,
@@ -173,6 +167,7 @@ class TaskQueue:
         series: Hashable = None,
         timeout: float | None = None,
         raw: bool | None = None,
+        returnFailure: bool | None = None,
         **kw: Any,
     ) -> "Deferred[list[Any]]":
         """
@@ -185,6 +180,8 @@ class TaskQueue:
         @param series: To have only workers qualified for it call it.
         @param timeout: As in L{call}, but there is no second try.
         @param raw: As in L{call}.
+        @param returnFailure: C{False} to have the texts of errors among the
+            results. It overrides my own I{returnFailure}.
         @return: A Deferred that fires with a list of the results in the order
             of the workers, when all are there. It fails with the first error
             if there is any; workers that come later are not updated if it
@@ -199,8 +196,10 @@ class TaskQueue:
         task = self.newTask(func, args, kw, 0, series, timeout)
         task.raw = raw
         task.retries = -1
+        if returnFailure is None:
+            returnFailure = self.returnFailure
         d = self.th.update(task, ephemeral, sequential)
-        return d.addCallback(self._updated, task)
+        return d.addCallback(self._updated, task, returnFailure)
 
     def newTask(
         self,
@@ -227,89 +226,8 @@ class TaskQueue:
         task: Task = self.taskFactory.new(func, args, kw, niceness, series, timeout)
         return task
 
-    def attachWorker(self, worker: Any) -> "Deferred[int]":
-        """
-        Gives me a worker.
-
-        @return: A Deferred that fires with its ID, an integer, once it takes
-            tasks; or fails with the reason why it never will.
-        @raise ImplementationError: if it does not provide C{IWorker}.
-        @raise InvariantError: if its qualifications are not lists.
-        @raise QueueRunError: if I was shut down.
-        """
-        if not self.isRunning():
-            raise QueueRunError("A worker was attached to a queue that was shut down")
-        d = self.th.hire(worker)
-        for series in list(self.q.refused):
-            if self.th.roster(series):
-                del self.q.refused[series]
-        return d
-
-    def detachWorker(
-        self,
-        workerOrID: Any,
-        reassign: bool = False,
-        crash: bool = False,
-    ) -> "Deferred[list[Task]]":
-        """
-        Takes a worker away when it has done the tasks that it has. It gets my
-        I{timeout} for that, if I have one.
-
-        @param workerOrID: The worker, or its ID.
-        @param reassign: C{True} to have other workers run the tasks that it did
-            not do. Else they fail with a
-            L{WorkerError<asynqueue.errors.WorkerError>}.
-        @param crash: C{True} to end it at once.
-        @return: A Deferred that fires when it is gone, with a list of the tasks
-            that it did not do. The list is empty if I have no such worker, or
-            it was being taken away already; I{crash} makes short work of that.
-        """
-        d = self.th.terminate(workerOrID, self.timeout, crash, reassign)
-        return d if reassign else d.addCallback(self._endUnfinished)
-
-    def qualifyWorker(self, worker: Any, series: Hashable) -> None:
-        """
-        Qualifies one of my workers for one more series.
-        """
-        self.th.qualify(worker, series)
-        self.q.refused.pop(series, None)
-
-    def workers(self, ID: int | None = None) -> Any:
-        """
-        @return: A list of my workers; or the one with the ID if one is given,
-            C{None} if there is no such.
-        """
-        return list(self.th.workers.values()) if ID is None else self.th.workers.get(ID)
-
-    def shutdown(self) -> "Deferred[None]":
-        """
-        Takes no more calls, fails those that wait with a
-        L{QueueRunError<asynqueue.errors.QueueRunError>}, and lets those that
-        run finish. They get my I{timeout} for that, if I have one, before they
-        are ended and fail with a
-        L{WorkerError<asynqueue.errors.WorkerError>}.
-
-        @return: A Deferred that fires when all is over and the workers are
-            gone. If I am shut down already it waits for that.
-        """
-        return self._lifetime.shutdown()
-
     def _end(self) -> "Deferred[Any]":
-        for task in self.q.shutdown():
-            call = aboutCall(task.callTuple)
-            task.fail(QueueRunError(f"The queue was shut down before {call} ran"))
-        d = self.th.shutdown(self.timeout).addCallback(self._endUnfinished)
-        return d.addCallback(lambda _: self.outcomes.shutdown())
-
-    def _put(self, task: Task) -> None:
-        if not task.isOver():
-            self.q.put(task)
-
-    def _endUnfinished(self, tasks: list[Task]) -> list[Task]:
-        for task in tasks:
-            call = aboutCall(task.callTuple)
-            task.fail(WorkerError(f"Its worker was ended before {call} was done"))
-        return tasks
+        return super()._end().addCallback(lambda _: self.outcomes.shutdown())
 
     def _retry(self, task: Task) -> "Deferred[Any] | None":
         if not self.isRunning():
@@ -318,21 +236,11 @@ class TaskQueue:
         self._put(again)
         return again.d
 
-    def _returned(self, tasks: list[Task]) -> None:
-        if self.isRunning():
-            for task in tasks:
-                self._put(task)
-        else:
-            self._endUnfinished(tasks)
-
-    def _lost(self, allSeries: list[Hashable], why: Failure) -> None:
-        error: Any = why.value
-        for series in allSeries:
-            self.q.refuse(series, error)
-
-    def _updated(self, results: list[tuple[Any, Any]], task: Task) -> Any:
+    def _updated(
+        self, results: list[tuple[Any, Any]], task: Task, returnFailure: bool
+    ) -> Any:
         values = [
-            self.outcomes.settle(result, task, None, self.returnFailure)
+            self.outcomes.settle(result, task, None, returnFailure)
             for result in results
         ]
         failures = [value for value in values if isinstance(value, Failure)]

@@ -18,8 +18,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue import entry
+from asynqueue.deferreds import deferUntilEnded
 from asynqueue.errors import StartFailed
-from asynqueue.looper import deferUntilEnded
 
 KILL_AFTER = 1.0
 """

@@ -4,6 +4,7 @@ Iterators whose items take their time.
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -222,7 +223,8 @@ class Deferator:
         self._prefetcherator = Prefetcherator()
         if args:
             f, *rest = args
-            self._getNext = self._getItem = lambda: maybeDeferred(f, *rest, **kw)
+            call = partial(f, *rest, **kw)
+            self._getNext = self._getItem = lambda: maybeDeferred(call)
             return
         if isinstance(objOrRep, Prefetcherator):
             self._prefetcherator = objOrRep

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from asynqueue.assignments import AssignmentFactory, entrust
+from asynqueue.assignments import AssignmentFactory, entrust, release
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerError, asFailure
 from asynqueue.interfaces import IRestartable
@@ -224,11 +224,9 @@ class Employee:
         Lets the worker go at once.
         """
         self._crash()
-        if IRestartable.providedBy(self.worker):
-            # It has something that takes a while to go.
-            self.worker.stop().addBoth(self._gone)
-        else:
-            self._gone(None)
+        # What can begin anew runs on something that takes a while to go.
+        lingers = IRestartable.providedBy(self.worker)
+        (self.worker.stop() if lingers else succeed(None)).addBoth(self._gone)
 
     def _gone(self, result: Any) -> None:
         if self._patience is not None and self._patience.active():
@@ -276,7 +274,7 @@ class Employee:
         """
         tasks, updates = [], []
         for task in self.worker.crash() or []:
-            task.release()
+            release(task)
             origin = self._updating.pop(task, None)
             if origin is None:
                 tasks.append(task)

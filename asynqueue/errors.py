@@ -9,6 +9,8 @@ from typing import Any
 from twisted.python.failure import Failure
 from zope.interface import Invalid
 
+from asynqueue.messages import describe
+
 
 class QueueRunError(Exception):
     """
@@ -140,3 +142,18 @@ def asFailure(result: Any) -> Failure:
     if isinstance(result, BaseException):
         return Failure(result)
     return Failure(WorkerError(str(result)))
+
+
+def harmless(error: BaseException) -> Exception:
+    """
+    @param error: What a call raised, elsewhere or just now.
+    @return: What can be raised for it here: itself, but for C{SystemExit},
+        C{KeyboardInterrupt} and their like, which would end more than the call,
+        a L{WorkerError} that names it and has it
+        as its cause.
+    """
+    if isinstance(error, Exception):
+        return error
+    instead = WorkerError(f"{type(error).__qualname__}: {describe(error)}")
+    instead.__cause__ = error
+    return instead

@@ -8,6 +8,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from asynqueue.stops import AtStop
+
 
 class Stage(Enum):
     """
@@ -47,9 +49,7 @@ class Lifetime:
         self._kill = kill
         self._reactor = reactor
         self._waiters: list[Deferred[None]] = []
-        self._trigger = reactor.addSystemEventTrigger(
-            "before", "shutdown", self._reactorStops
-        )
+        self._atStop = AtStop(self._reactorStops, reactor)
 
     def isRunning(self) -> bool:
         """
@@ -73,15 +73,13 @@ class Lifetime:
         return d
 
     def _reactorStops(self) -> "Deferred[None]":
-        self._trigger = None
         d = self.shutdown()
         patience = self._reactor.callLater(self.grace, self._kill)
         return d.addCallback(lambda _: patience.active() and patience.cancel())
 
     def _stopped(self, _: Any) -> None:
         self.stage = Stage.STOPPED
-        if self._trigger is not None:
-            self._reactor.removeSystemEventTrigger(self._trigger)
+        self._atStop.withdraw()
         waiters, self._waiters = self._waiters, []
         for d in waiters:
             d.callback(None)

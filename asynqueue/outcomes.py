@@ -4,15 +4,16 @@ What becomes of a task that is over: a result, a failure, or another try.
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from asynqueue.about import aboutCall, aboutFailure
+from asynqueue.about import aboutCall, aboutObject
 from asynqueue.deferator import Deferator
 from asynqueue.errors import TimeoutError, WorkerError, asFailure
+from asynqueue.info import aboutError
+from asynqueue.logs import log
 from asynqueue.messages import Status
 from asynqueue.producers import IterationProducer, produceNothing
 from asynqueue.reactors import theReactor
@@ -25,34 +26,40 @@ seconds.
 """
 
 
-class Outcomes:
+class Wishes(Protocol):
     """
-    I turn what a worker says of a task into what its caller gets.
+    What is to be told of calls beside their results.
 
     @ivar warn: C{True} to log errors.
     @ivar verbose: C{True} to log them with their tracebacks.
-    @ivar spew: C{True} to log every result.
+    @ivar spew: C{True} to log every result too, and errors as if both of the
+        others were set.
     """
 
-    log = Logger()
+    warn: bool
+    verbose: bool
+    spew: bool
+
+
+class Outcomes:
+    """
+    I turn what a worker says of a task into what its caller gets.
+    """
 
     def __init__(
         self,
         retry: Callable[[Task], "Deferred[Any] | None"],
-        warn: bool = False,
-        verbose: bool = False,
-        spew: bool = False,
+        wishes: Wishes,
         reactor: Any = None,
     ) -> None:
         """
         @param retry: Is called with a task to be tried again. It returns a
             Deferred that fires with the status and result of the new try, or
             C{None} if there can be none.
+        @param wishes: The L{Wishes}, which may change.
         """
         self._retry = retry
-        self.warn = warn
-        self.verbose = verbose
-        self.spew = spew
+        self._wishes = wishes
         self._reactor = reactor
         self._stopCall: Any = None
 
@@ -81,9 +88,12 @@ class Outcomes:
             return self._tryAgain(status, result, task, consumer, returnFailure)
         if status is Status.ERROR:
             return self._failed(asFailure(result), task, returnFailure)
-        if self.spew:
-            self.log.info(
-                "{call} -> {result!r}", call=aboutCall(task.callTuple), result=result
+        if self._wishes.spew:
+            # As texts: observers may keep what they get, and results be large.
+            log.info(
+                "{call} -> {result}",
+                call=aboutCall(task.callTuple),
+                result=aboutObject(result),
             )
         if status is Status.ITERATION:
             return self._iterate(result, task, consumer, returnFailure)
@@ -122,26 +132,33 @@ class Outcomes:
         if consumer is None:
             return dr
         d = IterationProducer(dr, consumer).run()
-        return d.addErrback(self._broken, task, returnFailure)
+        return d.addErrback(self._failed, task, returnFailure)
 
-    def _broken(self, failure: Failure, task: Task, returnFailure: bool) -> Any:
+    def _failed(self, failure: Failure, task: Task, returnFailure: bool) -> Any:
         if failure.check(CancelledError):
             # By the caller, who gets this whatever happens to errors.
             return failure
-        return self._failed(failure, task, returnFailure)
-
-    def _failed(self, failure: Failure, task: Task, returnFailure: bool) -> Any:
-        if returnFailure and not self.warn:
+        wishes = self._wishes
+        isLogged = wishes.warn or wishes.spew
+        if returnFailure and not isLogged:
             return failure
-        text = aboutFailure(failure, task.callTuple)
-        if self.warn:
-            logged = text if self.verbose else text.split("\n", 1)[0]
-            self.log.error("{text}", text=logged)
-            return failure if returnFailure else text
-        sys.stderr.write(
-            f"ERROR: {text}\nThe reactor will be stopped in {STOP_AFTER} seconds\n"
-        )
-        self._stopReactor()
+        call = aboutCall(task.callTuple)
+        text = aboutError(failure, call)
+        if isLogged:
+            isLong = wishes.verbose or wishes.spew
+            log.error(
+                "{text}",
+                text=text if isLong else text.split("\n", 1)[0],
+                call=call,
+                error=type(failure.value).__qualname__,
+            )
+        if returnFailure:
+            return failure
+        if not wishes.warn:
+            sys.stderr.write(
+                f"ERROR: {text}\nThe reactor will be stopped in {STOP_AFTER} seconds\n"
+            )
+            self._stopReactor()
         return text
 
     def _stopReactor(self) -> None:

@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from asynqueue.base import TaskQueue
 from asynqueue.checks import checkInteger
+from asynqueue.processbase import ProcessBase
 from asynqueue.processworker import ProcessWorker
 from asynqueue.task import Task
+from asynqueue.universe import ProcessUniverse
 
-__all__ = ["ProcessQueue", "ProcessWorker"]
+__all__ = ["ProcessBase", "ProcessQueue", "ProcessUniverse", "ProcessWorker"]
 
 
 class ProcessQueue(TaskQueue):
@@ -60,10 +62,7 @@ class ProcessQueue(TaskQueue):
             )
             for _ in range(N)
         ]
-        super().__init__(reactor=reactor, **kw)
-        for worker in workers:
-            # If it never comes up, the calls that wait for it tell.
-            self.attachWorker(worker).addErrback(lambda _: None)
+        super().__init__(*workers, reactor=reactor, **kw)
 
     @staticmethod
     def cores() -> int:
@@ -82,12 +81,14 @@ class ProcessQueue(TaskQueue):
 
     def crashWorkers(self) -> "Deferred[list[list[Task]]]":
         """
-        Ends all workers at once. Their calls fail with a
-        L{WorkerError<asynqueue.errors.WorkerError>}. New workers may be
-        attached.
+        Ends all workers at once, those too that were to finish what they have
+        before they go. What they have in hand fails with a
+        L{WorkerError<asynqueue.errors.WorkerError>}. What waits still waits, for
+        workers that are attached from now on.
 
         @return: A Deferred that fires when they are gone, with a list of lists
-            of the tasks that they did not do.
+            of the tasks that they did not do, one for each worker. It is empty
+            for one that was going already.
         """
-        ends = [self.detachWorker(worker, crash=True) for worker in self.workers()]
-        return gatherResults(ends)
+        workers = [*self.workers(), *self.th.leaving()]
+        return gatherResults([self.detachWorker(each, crash=True) for each in workers])

@@ -297,7 +297,7 @@ class ProcessWorker:
         """
         Stops me for good. Iterators in use may be read to their end; those that
         nobody asks for an item for a second
-        (L{LINGER<asynqueue.remotes.LINGER>}) are closed, so a
+        (L{LINGER<asynqueue.openings.LINGER>}) are closed, so a
         L{Deferator<asynqueue.deferator.Deferator>} that was forgotten does not
         keep me.
 

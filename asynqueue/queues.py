@@ -2,143 +2,13 @@
 Where what waits is kept in order.
 """
 
-import heapq
-import itertools
-from collections import deque
-from collections.abc import Callable, Hashable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Hashable
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
-
+from asynqueue.about import aboutCall
 from asynqueue.errors import QueueRunError
 from asynqueue.load import LoadInfoProducer
-
-T = TypeVar("T")
-
-
-def _itself(item: Any) -> Any:
-    return item
-
-
-class Priority(Generic[T]):
-    """
-    I am a heap that can be waited at. The lowest item comes first; of equal
-    ones, the one that was put first.
-
-    @ivar pendingGetCalls: The Deferreds of those who wait for an item.
-    """
-
-    def __init__(self, key: Callable[[T], Any] = _itself) -> None:
-        """
-        @param key: Tells what an item is compared by, itself unless given.
-        """
-        self._key = key
-        self._serials = itertools.count()
-        self._heap: list[tuple[Any, int, T]] = []
-        self._removed: set[int] = set()
-        self._serialOf: dict[int, int] = {}
-        self.pendingGetCalls: deque[Deferred[T]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._heap) - len(self._removed)
-
-    def put(self, item: T) -> None:
-        """
-        Adds an item, or hands it to whoever has waited longest.
-        """
-        if self.pendingGetCalls:
-            self.pendingGetCalls.popleft().callback(item)
-            return
-        serial = next(self._serials)
-        self._serialOf[id(item)] = serial
-        heapq.heappush(self._heap, (self._key(item), serial, item))
-
-    def get(self) -> "Deferred[T]":
-        """
-        @return: A Deferred that fires with the lowest item when there is one,
-            or fails with L{QueueRunError} if I am shut down first.
-        """
-        d: Deferred[T] = Deferred(self.pendingGetCalls.remove)
-        if self:
-            d.callback(self.pop())
-        else:
-            self.pendingGetCalls.append(d)
-        return d
-
-    def first(self) -> T:
-        """
-        @return: The lowest item, which stays.
-        @raise IndexError: if there is none.
-        """
-        self._skipRemoved()
-        return self._heap[0][2]
-
-    def pop(self) -> T:
-        """
-        @return: The lowest item, which is gone from me.
-        @raise IndexError: if there is none.
-        """
-        self._skipRemoved()
-        _, serial, item = heapq.heappop(self._heap)
-        self._forget(item, serial)
-        return item
-
-    def remove(self, item: T) -> bool:
-        """
-        Takes one item out, wherever it stands.
-
-        Its entry stays until it comes to the top, or until such entries make
-        up half of the heap, so that taking out all of them costs no more than
-        sorting them.
-
-        @return: C{False} if it is not here.
-        """
-        serial = self._serialOf.pop(id(item), None)
-        if serial is None:
-            return False
-        self._removed.add(serial)
-        self._compact()
-        return True
-
-    def cancel(self, selector: Callable[[T], bool]) -> list[T]:
-        """
-        Takes out all items for which a callable is true.
-
-        @return: A list of them, the lowest first.
-        """
-        selected = [
-            (serial, item)
-            for _, serial, item in sorted(self._heap, key=lambda entry: entry[:2])
-            if serial not in self._removed and selector(item)
-        ]
-        for serial, item in selected:
-            self._forget(item, serial)
-            self._removed.add(serial)
-        self._compact()
-        return [item for _, item in selected]
-
-    def shutdown(self) -> None:
-        """
-        Fails the Deferreds of all who wait for an item.
-        """
-        while self.pendingGetCalls:
-            self.pendingGetCalls.popleft().errback(
-                QueueRunError("The queue was shut down while it was waited at")
-            )
-
-    def _skipRemoved(self) -> None:
-        while self._heap and self._heap[0][1] in self._removed:
-            self._removed.remove(heapq.heappop(self._heap)[1])
-
-    def _forget(self, item: T, serial: int) -> None:
-        if self._serialOf.get(id(item)) == serial:
-            del self._serialOf[id(item)]
-
-    def _compact(self) -> None:
-        if 2 * len(self._removed) > len(self._heap):
-            self._heap = [e for e in self._heap if e[1] not in self._removed]
-            self._removed.clear()
-            heapq.heapify(self._heap)
+from asynqueue.priority import Priority
 
 
 class Handler(Protocol):
@@ -218,7 +88,8 @@ class Queue:
         self._dispatching = True
         try:
             while (task := self._take()) is not None:
-                self.handler(task)
+                self.loadInfoProducer.oneLess()
+                self._handOver(task)
         finally:
             self._dispatching = False
 
@@ -228,7 +99,7 @@ class Queue:
         the series is taken out of I{refused}.
         """
         self.refused[series] = why
-        for task in self.cancelSeries(series):
+        for task in self._remove([series]):
             task.fail(why)
 
     def cancel(self, task: Any) -> None:
@@ -240,48 +111,87 @@ class Queue:
             self._dropIfEmpty(task.series)
             self.loadInfoProducer.oneLess()
 
-    def cancelSeries(self, series: Hashable) -> list[Any]:
+    def cancelSeries(self, series: Hashable) -> int:
         """
-        Takes out all waiting tasks of a series.
+        Cancels all waiting tasks of a series: they are never run, and each
+        fails with C{CancelledError}.
 
-        @return: A list of them, the first in order first. The caller has to end
-            them.
+        @return: How many there were.
         """
-        heap = self.heaps.pop(series, None)
-        if heap is None:
-            return []
-        tasks = heap.cancel(lambda _: True)
-        self.loadInfoProducer.change(-len(tasks))
-        return tasks
+        return self._cancel([series])
 
-    def cancelAll(self) -> list[Any]:
+    def cancelAll(self) -> int:
         """
-        Takes out all waiting tasks.
+        Cancels all waiting tasks: they are never run, and each fails with
+        C{CancelledError}.
 
-        @return: A list of them. The caller has to end them.
+        @return: How many there were.
         """
-        return [
-            task for series in list(self.heaps) for task in self.cancelSeries(series)
-        ]
+        return self._cancel(list(self.heaps))
 
     def subscribe(self, consumer: Any) -> None:
         """
         Has the number of waiting tasks written to a provider of C{IConsumer}
-        whenever it changes.
+        whenever it changes. It may pause and stop what it is registered with,
+        and is unregistered when I am shut down.
 
         @raise ImplementationError: if it is no such provider.
+        @raise QueueRunError: if I was shut down.
         """
+        if not self._running:
+            raise QueueRunError("The queue was shut down and has no load to tell of")
         self.loadInfoProducer.registerConsumer(consumer)
 
-    def shutdown(self) -> list[Any]:
+    def unsubscribe(self, consumer: Any) -> None:
         """
-        Takes no more tasks.
+        Undoes L{subscribe}, if it was done.
+        """
+        self.loadInfoProducer.unregisterConsumer(consumer)
 
-        @return: A list of those that waited. The caller has to end them.
+    def shutdown(self) -> None:
+        """
+        Takes no more tasks, and fails those that wait.
         """
         self._running = False
-        tasks = self.cancelAll()
+        tasks = self._remove(list(self.heaps))
         self.loadInfoProducer.shutdown()
+        for task in tasks:
+            self._failTooLate(task)
+
+    def _handOver(self, task: Any) -> None:
+        """
+        Hands over a task that has just been taken, unless whoever was told of
+        that has done what stands against it, which may be anything.
+        """
+        if task.isOver():
+            return
+        if not self._running:
+            self._failTooLate(task)
+        elif self.handler.isReadyFor(task.series):
+            self.handler(task)
+        else:
+            self.put(task)
+
+    def _failTooLate(self, task: Any) -> None:
+        call = aboutCall(task.callTuple)
+        task.fail(QueueRunError(f"The queue was shut down before {call} ran"))
+
+    def _cancel(self, allSeries: list[Hashable]) -> int:
+        tasks = self._remove(allSeries)
+        for task in tasks:
+            # The end of one may have brought about that of another.
+            if not task.isOver():
+                task.d.cancel()
+        return len(tasks)
+
+    def _remove(self, allSeries: list[Hashable]) -> list[Any]:
+        """
+        @return: The tasks of some series, which are gone from me, those of each
+            in order.
+        """
+        heaps = [self.heaps.pop(series) for series in allSeries if series in self.heaps]
+        tasks = [task for heap in heaps for task in heap.heap]
+        self.loadInfoProducer.change(-len(tasks))
         return tasks
 
     def _take(self) -> Any:
@@ -298,7 +208,6 @@ class Queue:
             return None
         task = min(ready, key=lambda heap: heap.first().key).pop()
         self._dropIfEmpty(task.series)
-        self.loadInfoProducer.oneLess()
         return task
 
     def _dropIfEmpty(self, series: Hashable) -> None:

@@ -33,21 +33,25 @@ class Task:
         or fails with C{CancelledError} if it is cancelled first.
     @ivar timeout: How long I may be in a worker's hands, in seconds; C{None}
         for as long as it takes.
+    @ivar callbacks: What L{addCallback} has been called with: a list of tuples
+        of a callable, its further arguments, its keywords.
     @ivar raw: Overrides the worker's I{raw} unless C{None}.
     @ivar retries: How often I may be tried again after a timeout.
     @ivar holder: Whoever has me and can let go of me, by its C{cancel(task)}:
         the queue, or a worker that is an
         L{ICanceller<asynqueue.interfaces.ICanceller>}. C{None} otherwise.
+    @ivar reactor: What keeps my time: a reactor, the global one if C{None}.
     """
 
     __slots__ = (
-        "_reactor",
         "_timer",
         "callTuple",
+        "callbacks",
         "d",
         "holder",
         "priority",
         "raw",
+        "reactor",
         "retries",
         "serial",
         "series",
@@ -80,7 +84,8 @@ class Task:
         self.raw: bool | None = None
         self.retries = 0
         self.holder: Any = None
-        self._reactor = reactor
+        self.reactor = reactor
+        self.callbacks: list[CallTuple] = []
         self._timer: Any = None
         self.d: Deferred[tuple[Any, Any]] = Deferred(self._cancelled)
 
@@ -106,6 +111,13 @@ class Task:
         """
         return bool(self.d.called)
 
+    def addCallback(self, f: Callable[..., Any], /, *args: Any, **kw: Any) -> None:
+        """
+        Adds a callback to I{d}, and to that of each copy of me.
+        """
+        self.callbacks.append((f, args, kw))
+        self.d.addCallback(f, *args, **kw)
+
     def callback(self, statusResult: tuple[Any, Any]) -> None:
         """
         Ends me with a status and a result, unless I have ended already.
@@ -121,13 +133,18 @@ class Task:
         """
         self.callback((Status.ERROR, error))
 
+    errback = fail
+    """
+    L{fail}, by the name that a Deferred has for it.
+    """
+
     def startTimer(self) -> None:
         """
         Begins to count my timeout, if I have one.
         """
         if self.timeout is not None:
-            self._reactor = theReactor(self._reactor)
-            self._timer = self._reactor.callLater(self.timeout, self.timedout)
+            self.reactor = theReactor(self.reactor)
+            self._timer = self.reactor.callLater(self.timeout, self.timedout)
 
     def timedout(self) -> None:
         """
@@ -142,6 +159,16 @@ class Task:
         """
         self._stopTimer()
         self.holder = None
+
+    def reset(self) -> "Deferred[tuple[Any, Any]]":
+        """
+        Has me begin anew, as if I had not ended.
+
+        @return: My new I{d}. The callbacks of the old one are not added.
+        """
+        self.release()
+        self.d = Deferred(self._cancelled)
+        return self.d
 
     def rush(self) -> None:
         """
@@ -160,16 +187,11 @@ class Task:
         @return: The same call as it was before anybody had it, with the same
             place in the queue.
         """
-        task = type(self)(
-            *self.callTuple,
-            self.priority,
-            self.series,
-            self.timeout,
-            self.serial,
-            self._reactor,
-        )
-        task.raw = self.raw
-        task.retries = self.retries
+        task = type(self)(*self.callTuple, self.priority, self.series, self.timeout)
+        for name in ("raw", "reactor", "retries", "serial"):
+            setattr(task, name, getattr(self, name))
+        for f, args, kw in self.callbacks:
+            task.addCallback(f, *args, **kw)
         return task
 
     def _cancelled(self, _: "Deferred[tuple[Any, Any]]") -> None:
@@ -199,8 +221,14 @@ class TaskFactory:
     new one does not push in before those who wait already.
     """
 
-    def __init__(self, klass: Callable[..., Any] = Task, reactor: Any = None) -> None:
-        self._klass = klass
+    def __init__(
+        self, klass: Callable[..., Any] | None = None, reactor: Any = None
+    ) -> None:
+        """
+        @param klass: What to make, L{Task} if C{None}. It is called with the
+            first six arguments that L{Task} takes.
+        """
+        self._klass = klass or Task
         self._reactor = reactor
         self._latest: dict[Hashable, float] = {}
         self._highest = 0.0
@@ -227,16 +255,10 @@ class TaskFactory:
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}")
         priority = self._serial(series) * (1 + ((niceness + 20) / 10) ** 2)
-        return self._klass(
-            func,
-            args,
-            kw,
-            priority,
-            series,
-            timeout,
-            serial=next(self._made),
-            reactor=self._reactor,
-        )
+        task = self._klass(func, args, kw, priority, series, timeout)
+        task.serial = next(self._made)
+        task.reactor = self._reactor
+        return task
 
     def _serial(self, series: Hashable) -> float:
         serial = self._latest.get(series, self._highest) + 1.0

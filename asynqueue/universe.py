@@ -93,7 +93,7 @@ class ProcessUniverse:
             status, result, seconds = Status.ERROR, _notLoaded(e), 0.0
         else:
             start = time.perf_counter()
-            status, result = self._do(envelope, contents)
+            status, result = self.do(envelope, contents)
             seconds = time.perf_counter() - start
             # Not held while the result is pickled: both may be large.
             del contents
@@ -118,7 +118,15 @@ class ProcessUniverse:
             del self.iterators[ID]
         return status, item
 
-    def _do(self, envelope: Any, contents: Any) -> tuple[Status, Any]:
+    def do(self, envelope: Any, contents: Any = None) -> tuple[Status, Any]:
+        """
+        Does what a packet asks for.
+
+        @param envelope: The packet's envelope.
+        @param contents: Its contents, loaded.
+        @return: A status and what belongs to it: a value, an L{Iteration}, an
+            exception, or C{None}.
+        """
         if isinstance(envelope, Call):
             status, result = self.runner(contents, envelope.raw)
             return (

@@ -71,6 +71,12 @@ class TaskHandler(Employer):
         """
         return [employee.worker for employee in self._qualified(series)]
 
+    def leaving(self) -> list[Any]:
+        """
+        @return: A list of the workers that are let go and are not gone yet.
+        """
+        return [employee.worker for employee in self._leaving]
+
     def hire(self, worker: Any) -> "Deferred[int]":
         """
         Takes a worker on.
@@ -123,9 +129,9 @@ class TaskHandler(Employer):
         @param reassign: C{True} to have the tasks that it did not do run by
             others.
         @return: A Deferred that fires when it is gone, with a list of the tasks
-            that it did not do. Unless they are reassigned, the caller has to
-            end them. The list is empty if I have no such worker, or had let it
-            go before.
+            that it did not do, which the caller has to end. The list is empty
+            if they are reassigned, I have no such worker, or had let it go
+            before.
         """
         employee = self._find(workerOrID)
         if employee is None:
@@ -146,14 +152,15 @@ class TaskHandler(Employer):
         @param timeout: How long to wait for that, in seconds, before they are
             made to crash; C{None} for as long as it takes.
         @return: A Deferred that fires when they are gone, with a list of the
-            tasks that they did not do. The caller has to end them.
+            tasks that they did not do, or that waited for one. The caller has
+            to end them.
         """
         self.isRunning = False
         return Deferred.fromCoroutine(self._shutdown(timeout))
 
     async def _shutdown(self, timeout: float | None) -> list[Task]:
         leaving = [employee.left() for employee in self._leaving]
-        unfinished = []
+        unfinished = self.assignmentFactory.abandon()
         for d in [self.terminate(ID, timeout) for ID in list(self.workers)]:
             unfinished.extend(await d)
         for d in leaving:
@@ -259,7 +266,7 @@ class TaskHandler(Employer):
 
     def _reassign(self, tasks: list[Task]) -> list[Task]:
         self.whenReturned(tasks)
-        return tasks
+        return []
 
     def _putBack(self, tasks: list[Task]) -> None:
         for task in tasks:

@@ -76,3 +76,13 @@ def note(path, text):
     with open(path, "a") as file:
         file.write(f"{text}\n")
     return text
+
+
+def tidy(path):
+    """
+    A generator that notes in a file when it is closed.
+    """
+    try:
+        yield from range(1000)
+    finally:
+        note(path, "closed")

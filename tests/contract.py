@@ -126,6 +126,20 @@ class WorkerContract(ContractTools):
             self.assertIs((yield dr.d), False)
 
     @inlineCallbacks
+    def test_iteratorStopped(self):
+        """
+        A generator whose Deferator is stopped is closed, where it runs, before
+        the next call.
+        """
+        worker, log = self.getWorker(), os.path.abspath(self.mktemp())
+        _, dr = yield self.outcome(worker, calls.tidy, log)
+        self.assertEqual((yield next(dr)), 0)
+        dr.stop()
+        yield self.outcome(worker, calls.echo)
+        self.assertEqual(Path(log).read_text().split(), ["closed"])
+        self.assertIs((yield dr.d), False)
+
+    @inlineCallbacks
     def test_twoIterators(self):
         """
         Two iterations at once do not mix, nor does a call between them.
@@ -255,10 +269,12 @@ class WorkerContract(ContractTools):
     @inlineCallbacks
     def test_cancelRunning(self):
         """
-        A task that runs is abandoned, and so is what it runs on; those behind
-        it are given back.
+        A task that runs is abandoned, and so is what it runs on, where that can
+        be had anew; those behind it are given back.
         """
         worker = self.getCanceller()
+        if not IRestartable.providedBy(worker):
+            raise SkipTest("What a task runs on cannot be had anew")
         _, tasks, _ = yield self.getBusy(worker, 1)
         resigned = self.whenResigned(worker)
         tasks[0].d.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
@@ -266,3 +282,22 @@ class WorkerContract(ContractTools):
         self.assertEqual((yield resigned), (True, tasks[1:]))
         self.assertIs((yield tasks[0].d), CancelledError)
         self.assertEqual(tasks[1].endings, 0)
+
+    @inlineCallbacks
+    def test_cancelRunningInPlace(self):
+        """
+        Where it cannot, a task that runs is abandoned alone. Its end is not told,
+        and the worker is ready for another when its call is over; those behind
+        it are run.
+        """
+        worker = self.getCanceller()
+        if IRestartable.providedBy(worker):
+            raise SkipTest("What a task runs on is abandoned with it")
+        path, tasks, readies = yield self.getBusy(worker, 1)
+        tasks[0].d.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+        self.assertIs(self.successResultOf(tasks[0].d), CancelledError)
+        self.release(worker, path)
+        yield readies[0]
+        self.assertEqual((yield tasks[1].d), (Status.RESULT, 0))
+        yield readies[1]
+        self.assertEqual([task.endings for task in tasks], [0, 1])

@@ -40,7 +40,12 @@ class ContractTools(_Base):
     """
     I am what the tests of L{tests.contract.WorkerContract} use, some of which
     each kind of worker does in its own way.
+
+    @ivar hold: What a worker is kept busy with: takes a path, and returns it when
+        L{release} is called with that.
     """
+
+    hold = staticmethod(calls.hold)
 
     def makeWorker(self, **kw):
         """
@@ -53,14 +58,14 @@ class ContractTools(_Base):
 
     def release(self, worker, path):
         """
-        Lets the call C{hold(path)} that a worker has in hand end.
+        Lets the call of L{hold} that a worker has in hand end.
         """
         Path(path).touch()
 
     @inlineCallbacks
     def whenBegun(self, worker, path):
         """
-        Waits until the call C{hold(path)} that a worker has in hand has begun.
+        Waits until the call of L{hold} that a worker has in hand has begun.
         """
         while not os.path.exists(path + calls.BEGUN):
             yield deferLater(reactor, 0.002)
@@ -134,7 +139,7 @@ class ContractTools(_Base):
         """
         yield self.entrust(worker, calls.echo)[1]
         path = os.path.abspath(self.mktemp())
-        given = [self.entrust(worker, calls.hold, path)]
+        given = [self.entrust(worker, self.hold, path)]
         yield self.whenBegun(worker, path)
         given += [self.entrust(worker, calls.echo, i) for i in range(others)]
         return (path, *map(list, zip(*given, strict=True)))

@@ -1,12 +1,12 @@
 """
-Tests of how tasks and workers meet in L{asynqueue.task}.
+Tests of L{asynqueue.assignments}.
 """
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.assignments import AssignmentFactory, entrust
+from asynqueue.assignments import AssignmentFactory, entrust, release
 from asynqueue.task import Task
 from tests import calls
 from tests.memory import MemoryWorker, makeTask
@@ -14,7 +14,7 @@ from tests.memory import MemoryWorker, makeTask
 
 class AssignmentTests(SynchronousTestCase):
     """
-    Tests of L{AssignmentFactory} and L{entrust}.
+    Tests of L{AssignmentFactory}, L{entrust} and L{release}.
     """
 
     def setUp(self):
@@ -72,6 +72,19 @@ class AssignmentTests(SynchronousTestCase):
         self.assertNoResult(self.factory.new(makeTask(calls.echo)))
         self.assertFalse(self.factory.isWaitedFor("x"))
 
+    def test_abandon(self):
+        """
+        When no worker will come any more, those tasks that waited and are not
+        over are given back, once.
+        """
+        tasks = [Task(calls.echo, (), {}, 1, n % 2) for n in range(4)]
+        for task in tasks:
+            self.factory.new(task)
+        tasks[0].d.addErrback(lambda _: None).cancel()
+        self.assertEqual(self.factory.abandon(), [tasks[2], tasks[1], tasks[3]])
+        self.assertEqual(self.factory.abandon(), [])
+        self.assertFalse(self.factory.request(self.worker, 1))
+
     def test_timeCountsFromThere(self):
         """
         A task's time begins when a worker gets it.
@@ -103,3 +116,17 @@ class AssignmentTests(SynchronousTestCase):
         ready = entrust(task, self.worker)
         self.assertIs(task.holder, self.worker)
         self.assertIsInstance(ready, Deferred)
+
+    def test_release(self):
+        """
+        A task that a worker gives back is nobody's, and its time stands still;
+        one of another class is left as it is.
+        """
+        clock = Clock()
+        task = Task(calls.echo, (), {}, 1, None, timeout=1, reactor=clock)
+        entrust(task, self.worker)
+        release(task)
+        clock.advance(1)
+        self.assertIsNone(task.holder)
+        self.assertFalse(task.isOver())
+        release(object())

@@ -11,7 +11,7 @@ from asynqueue.deferator import Deferator
 from asynqueue.producers import ListConsumer
 from tests import calls
 from tests.memory import MemoryWorker, SteppedQueue
-from tests.test_queues import Numbers
+from tests.test_load import Numbers
 
 
 class CallTests(SynchronousTestCase):

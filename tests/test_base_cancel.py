@@ -10,7 +10,7 @@ from asynqueue.errors import TimeoutError, WorkerDied
 from asynqueue.messages import Status
 from tests import calls
 from tests.memory import MemoryWorker, SteppedQueue
-from tests.test_queues import Numbers
+from tests.test_load import Numbers
 
 
 class CancelTestCase(SynchronousTestCase):

@@ -8,12 +8,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests import calls
 from tests.memory import MemoryWorker, PlainMemoryWorker, Results, SteppedQueue
-from tests.test_queues import Numbers
+from tests.test_load import Numbers
 
 SERIES = (None, "x", "y")
 
@@ -24,6 +25,8 @@ STEPS = {
     "die": 3,
     "comeUp": 3,
     "cancel": 3,
+    "cancelMany": 1,
+    "listen": 1,
     "attach": 2,
     "detach": 2,
     "qualify": 1,
@@ -65,7 +68,9 @@ class Scenario:
     def __init__(self):
         self.queue = SteppedQueue()
         self.load = Numbers()
-        self.queue.q.subscribe(self.load)
+        self.queue.subscribe(self.load)
+        self.moody = Numbers()
+        self.queue.subscribe(self.moody)
         self.workers: list[Any] = []
         self.results = Results()
         self.ds: list[Any] = []
@@ -136,6 +141,33 @@ class Scenario:
         if self.ds:
             self.ds[a % len(self.ds)].cancel()
 
+    def cancelMany(self, a, b):
+        """
+        Cancels all that waits, or one series of it.
+        """
+        waiting = {
+            task.callTuple[1][0]: task.series
+            for heap in self.queue.q.heaps.values()
+            for task in heap.heap
+        }
+        if a % 3 == 0:
+            cancelled = list(waiting)
+            assert self.queue.cancelAll() == len(cancelled)
+        else:
+            cancelled = [n for n in waiting if waiting[n] == SERIES[b % 3]]
+            assert self.queue.cancelSeries(SERIES[b % 3]) == len(cancelled)
+        for number in cancelled:
+            (result,) = self.results[number]
+            assert result.check(CancelledError)
+
+    def listen(self, a, b):
+        """
+        One who is told of the load pauses or resumes.
+        """
+        if self.moody.producer is not None:
+            pause = self.moody.producer.pauseProducing
+            (pause if a % 2 else self.moody.producer.resumeProducing)()
+
     def attach(self, a, b):
         if self.queue.isRunning() and len(self.workers) < 6:
             klass = Plain if a % 4 == 3 else Watched
@@ -184,13 +216,16 @@ class Scenario:
         """
         waiting = sum(len(heap) for heap in self.queue.q.heaps.values())
         assert len(self.queue.q) == waiting
-        assert min(self.load.written, default=0) >= 0
+        assert [0, *self.load.written][-1] == waiting
+        assert min(self.load.written + self.moody.written, default=0) >= 0
         assert all(len(results) <= 1 for results in self.results.all.values())
 
     def finale(self):
         """
         Shuts the queue down, and has the workers finish what they have.
         """
+        if self.moody.producer is not None:
+            self.moody.producer.resumeProducing()
         over = self.queue.shutdown()
         for worker in self.workers:
             while worker.isUp and worker.tasks:
@@ -207,6 +242,7 @@ class Scenario:
         assert all(len(results) == 1 for results in self.results.all.values())
         assert len(self.queue.q) == 0
         assert self.load.written[-1:] in ([], [0])
+        assert self.load.producer is None
         assert self.queue.reactor.getDelayedCalls() == []
         assert len(self.queue) == 0
         for worker in self.workers:

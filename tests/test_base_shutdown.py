@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from asynqueue.errors import QueueRunError, TimeoutError, WorkerError
 from tests import calls
 from tests.memory import MemoryWorker, Results, SteppedQueue, stopReactor
-from tests.test_queues import Numbers
+from tests.test_load import Numbers
 
 
 class ShutdownTestCase(SynchronousTestCase):

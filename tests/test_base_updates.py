@@ -131,15 +131,21 @@ class UpdateTests(UpdateTestCase):
 
     def test_errorText(self):
         """
-        Or has the texts of errors among its results, where errors are texts.
+        Or has the texts of errors among its results, where errors are texts, by
+        the queue's word or its own, which counts for more.
         """
         self.patch(sys, "stderr", StringIO())
+        for ofQueue, own in ((False, None), (True, False)):
+            self.make(returnFailure=ofQueue)
+            d = self.queue.update(picky, ["one for one of them"], returnFailure=own)
+            self.finish()
+            one, other = self.successResultOf(d)
+            self.assertEqual(one, "one for one of them")
+            self.assertIn("IndexError", other)
         self.make(returnFailure=False)
-        d = self.queue.update(picky, ["one for one of them"])
+        d = self.queue.update(picky, [], returnFailure=True)
         self.finish()
-        one, other = self.successResultOf(d)
-        self.assertEqual(one, "one for one of them")
-        self.assertIn("IndexError", other)
+        self.failureResultOf(d, IndexError)
 
     def test_iterators(self):
         """

@@ -14,7 +14,7 @@ import asynqueue
 STDLIB = frozenset(sys.stdlib_module_names)
 PACKAGE = Path(asynqueue.__file__).parent
 LISTED = re.findall(r"^  - C\{(\w+)\}: ", asynqueue.__doc__ or "", re.MULTILINE)
-FAR = ("entry", "universe", "runner", "messages")
+FAR = ("entry", "processbase", "universe", "runner", "messages")
 """
 What a worker process imports. Only the standard library, or each other; what runs a
 reactor there, where it is needed.

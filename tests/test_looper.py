@@ -6,42 +6,24 @@ import gc
 import threading
 import weakref
 from typing import Any
+from unittest import mock
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import CancelledError, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.errors import ThreadError
-from asynqueue.looper import LooperState, ThreadLooper, deferUntilEnded
+from asynqueue.deferator import Deferator
+from asynqueue.deferreds import deferUntilEnded
+from asynqueue.errors import ThreadError, WorkerError
+from asynqueue.looper import ThreadLooper
 from asynqueue.messages import Status
 from asynqueue.reactors import theReactor
 from tests import deeds
-from tests.support import BOUND, SteppedReactor, leavesNothing
+from tests.looper_case import LooperCase
+from tests.support import BOUND, SteppedReactor
 
 
 class Thing:
     """Something to hold on to."""
-
-
-class LooperCase(SynchronousTestCase):
-    def setUp(self):
-        leavesNothing(self)
-        self.reactor = SteppedReactor()
-        self.looper = ThreadLooper(reactor=self.reactor)
-        self.addCleanup(lambda: self.reactor.until(self.looper.stop()))
-
-    def until(self, d):
-        return self.reactor.until(d)
-
-    def hold(self):
-        """
-        Has the thread wait.
-
-        @return: What to call to let it go on.
-        """
-        gate = threading.Event()
-        self.looper.deferToThread(gate.wait, BOUND)
-        self.addCleanup(gate.set)
-        return gate.set
 
 
 class CallTests(LooperCase):
@@ -50,7 +32,8 @@ class CallTests(LooperCase):
         self.assertEqual(self.until(self.looper.call(int, "7")), (Status.RESULT, 7))
         status, error = self.until(self.looper.call(int, "x"))
         self.assertIs(status, Status.ERROR)
-        self.assertIsInstance(error, ValueError)
+        for text in ("ValueError", "'x'", "builtins.int('x')", "Traceback"):
+            self.assertIn(text, error)
 
     def test_deferToThread(self):
         """Its Deferred fires with the value, or fails with the exception."""
@@ -74,16 +57,41 @@ class CallTests(LooperCase):
         self.assertTrue(self.looper.thread.daemon)
 
     def test_order(self):
-        """Calls run in order, but for those that are to be next."""
+        """
+        Calls run in order, but for those that are to be next, which have an order
+        of their own.
+        """
         order: list[str] = []
         letGo = self.hold()
         self.looper.call(order.append, "a")
         last = self.looper.call(order.append, "b")
         self.looper.call(order.append, "c", doNext=True)
-        self.looper.call(order.append, "d", doNext=True)
+        self.looper.deferToThread(order.append, "d", doNext=True)
         letGo()
         self.until(last)
-        self.assertEqual(order, ["d", "c", "a", "b"])
+        self.assertEqual(order, ["c", "d", "a", "b"])
+
+    def test_firstIsFirst(self):
+        """
+        What an idle thread is given counts as begun: none that is to be next
+        passes it, however slowly the thread wakes up.
+        """
+        for _ in range(50):
+            order: list[str] = []
+            gate = threading.Event()
+
+            def first(order=order, gate=gate):
+                order.append("first")
+                gate.wait(BOUND)
+
+            self.looper.call(first)
+            last = self.looper.call(order.append, "last")
+            self.looper.call(order.append, "next", doNext=True)
+            gate.set()
+            self.until(last)
+            self.assertEqual(order, ["first", "next", "last"])
+            # By now the thread is idle.
+            self.until(self.looper.call(int))
 
     def test_deliveredByReactor(self):
         """A result is delivered by the reactor, and not before it is due."""
@@ -103,32 +111,79 @@ class CallTests(LooperCase):
             (True, False, Status.ITERATION),
         ):
             looper = ThreadLooper(own, self.reactor)
-            self.assertIs(self.until(looper.call(iter, [], raw=asked))[0], status)
+            found, result = self.until(looper.call(iter, [], raw=asked))
+            self.assertIs(found, status)
+            self.assertIs(
+                type(result),
+                Deferator if status is Status.ITERATION else type(iter([])),
+            )
             self.until(looper.stop())
 
     def test_keywords(self):
-        """A call may have keywords of any name but the looper's own two."""
+        """A call may have keywords of any name but the looper's own."""
         kw: dict[str, Any] = {"f": 1, "self": 2, "args": 3}
         self.assertEqual(self.until(self.looper.call(deeds.keywords, **kw))[1], kw)
-        d = self.looper.deferToThread(deeds.keywords, doNext=1, **kw)
-        self.assertEqual(self.until(d), {"doNext": 1, **kw})
+        d = self.looper.deferToThread(deeds.keywords, **kw)
+        self.assertEqual(self.until(d), kw)
+        kw = {"doNext": 1, "raw": 2}
+        d = self.looper.runCall((deeds.keywords, (), kw))
+        self.assertEqual(self.until(d)[1], kw)
 
     def test_exit(self):
-        """An exception that means to end the thread does not."""
-        for error in (SystemExit(), KeyboardInterrupt()):
+        """
+        An exception that means to end the thread does not, nor can it end what
+        gets it instead, which names it.
+        """
+        for error in (SystemExit(7), KeyboardInterrupt()):
             d = self.looper.deferToThread(next, deeds.items(error))
-            self.assertRaises(type(error), self.until, d)
+            raised = self.assertRaises(WorkerError, self.until, d)
+            self.assertIn(type(error).__name__, str(raised))
+            self.assertIs(raised.__cause__, error)
         self.assertEqual(self.until(self.looper.deferToThread(int)), 0)
+
+    def test_notCallable(self):
+        """What cannot be called is refused at once."""
+        for run in (self.looper.call, self.looper.deferToThread):
+            self.assertRaises(TypeError, run, 7)
+        self.assertIsNone(self.looper.thread)
 
     def test_deferred(self):
         """A call that returns a Deferred ends with what that comes to."""
         self.assertEqual(self.until(self.looper.deferToThread(succeed, 5)), 5)
 
-    def test_cancelled(self):
-        """A call that nobody waits for any more does no harm."""
-        d = self.looper.deferToThread(int)
-        d.addErrback(lambda _: None)
+    def test_cancelWaiting(self):
+        """A call that is cancelled before its turn is not made."""
+        made: list[int] = []
+        letGo = self.hold()
+        ds = [self.looper.deferToThread(made.append, i) for i in range(3)]
+        ds[1].cancel()
+        self.failureResultOf(ds[1], CancelledError)
+        letGo()
+        self.until(ds[2])
+        self.assertEqual(made, [0, 2])
+
+    def test_cancelRunning(self):
+        """The result of a call that is cancelled while it runs is dropped."""
+        gate, begun = threading.Event(), threading.Event()
+
+        def wait():
+            begun.set()
+            gate.wait(BOUND)
+            raise ValueError("nobody is to hear of this")
+
+        d = self.looper.deferToThread(wait)
+        self.assertTrue(begun.wait(BOUND))
         d.cancel()
+        self.failureResultOf(d, CancelledError)
+        gate.set()
+        self.assertEqual(self.until(self.looper.deferToThread(int)), 0)
+
+    def test_noThread(self):
+        """Where there can be no more threads, a call fails, and the next may not."""
+        with mock.patch.object(threading.Thread, "start") as start:
+            start.side_effect = RuntimeError("can't start new thread")
+            error = self.failureResultOf(self.looper.call(int), ThreadError).value
+            self.assertIs(error.__cause__, start.side_effect)
         self.assertEqual(self.until(self.looper.deferToThread(int)), 0)
 
     def test_holdsNothing(self):
@@ -143,47 +198,7 @@ class CallTests(LooperCase):
         self.assertIsNone(gone())
 
 
-class LifeTests(LooperCase):
-    def test_noThreadAtFirst(self):
-        """A looper that is not used has no thread, and stops at once."""
-        self.assertIs(self.looper.state, LooperState.FRESH)
-        self.assertIsNone(self.looper.thread)
-        self.successResultOf(self.looper.stop())
-        self.assertIs(self.looper.state, LooperState.STOPPED)
-
-    def test_stop(self):
-        """Stopping runs what was asked for, and ends the thread."""
-        letGo = self.hold()
-        d = self.looper.deferToThread(int)
-        stopped = self.looper.stop()
-        self.assertIs(self.looper.state, LooperState.STOPPING)
-        letGo()
-        self.until(stopped)
-        self.assertEqual(self.successResultOf(d), 0)
-        self.assertIs(self.looper.state, LooperState.STOPPED)
-        assert self.looper.thread is not None
-        self.assertFalse(self.looper.thread.is_alive())
-
-    def test_stopTwice(self):
-        """To stop again is to wait for the same end."""
-        letGo = self.hold()
-        first, second = self.looper.stop(), self.looper.stop()
-        self.assertNoResult(first)
-        self.assertNoResult(second)
-        letGo()
-        self.until(second)
-        self.successResultOf(first)
-        self.successResultOf(self.looper.stop())
-
-    def test_callAfterStop(self):
-        """A looper that was stopped refuses calls."""
-        letGo = self.hold()
-        stopped = self.looper.stop()
-        self.failureResultOf(self.looper.call(int), ThreadError)
-        letGo()
-        self.until(stopped)
-        self.failureResultOf(self.looper.deferToThread(int), ThreadError)
-
+class DeferUntilEndedTests(LooperCase):
     def test_deferUntilEnded(self):
         """To wait for a thread is to look at it in each turn until it is gone."""
         gate = threading.Event()

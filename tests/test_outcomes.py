@@ -4,6 +4,7 @@ Tests of L{asynqueue.outcomes}.
 
 import sys
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from asynqueue.deferator import Deferator
 from asynqueue.errors import TimeoutError, WorkerError
 from asynqueue.messages import Status
-from asynqueue.outcomes import STOP_AFTER, Outcomes
+from asynqueue.outcomes import Outcomes
 from asynqueue.task import Task
 from tests import calls
 from tests.fakes import Reactor
@@ -34,8 +35,9 @@ class OutcomesTestCase(SynchronousTestCase):
         self.patch(sys, "stderr", self.stderr)
         self.make()
 
-    def make(self, **kw):
-        self.outcomes = Outcomes(self.retry, reactor=self.reactor, **kw)
+    def make(self, warn=False, verbose=False, spew=False):
+        self.wishes = SimpleNamespace(warn=warn, verbose=verbose, spew=spew)
+        self.outcomes = Outcomes(self.retry, self.wishes, self.reactor)
 
     def retry(self, task):
         self.retried.append(task)
@@ -167,18 +169,6 @@ class StatusTests(OutcomesTestCase):
         self.assertIn("tests.calls.add(1, y=2)", str(failure.value))
         self.assertIsInstance(failure.value.__cause__, OSError)
 
-    def test_spew(self):
-        """
-        With I{spew} every result is logged, with its call.
-        """
-        events = self.logged()
-        self.make(spew=True)
-        self.settle(Status.RESULT, 7)
-        self.assertEqual(
-            [(event["call"], event["result"]) for event in events],
-            [("tests.calls.add(1, y=2)", 7)],
-        )
-
 
 class ConsumerTests(OutcomesTestCase):
     """
@@ -232,96 +222,3 @@ class ConsumerTests(OutcomesTestCase):
         self.retries[0].callback((Status.ITERATION, calls.count(1)))
         self.assertIs(self.successResultOf(d), self.consumer)
         self.assertEqual(self.consumer.events, whole(0))
-
-
-class ReturnFailureTests(OutcomesTestCase):
-    """
-    Tests of I{returnFailure=False} and of I{warn}.
-    """
-
-    def fail(self, *how):
-        return self.settle(Status.ERROR, ZeroDivisionError("x/0"), None, None, *how)
-
-    def test_text(self):
-        """
-        Without I{warn} the text of the error is the result, and goes to stderr;
-        a second later the reactor stops.
-        """
-        text = self.fail(False)
-        for part in ("x/0", "ZeroDivisionError", "tests.calls.add(1, y=2)"):
-            self.assertIn(part, text)
-        self.assertTrue(self.stderr.getvalue().startswith(f"ERROR: {text}"))
-        self.assertIn("stopped", self.stderr.getvalue())
-        self.reactor.advance(STOP_AFTER - 0.1)
-        self.assertFalse(self.reactor.hasStopped)
-        self.reactor.advance(0.1)
-        self.assertTrue(self.reactor.hasStopped)
-
-    def test_stopsOnce(self):
-        """
-        However many errors there are, the reactor is stopped once.
-        """
-        for _ in range(3):
-            self.fail(False)
-        self.assertEqual(self.stderr.getvalue().count("ERROR"), 3)
-        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
-
-    def test_shutdown(self):
-        """
-        Shutting down within that second calls the stop off.
-        """
-        self.fail(False)
-        self.outcomes.shutdown()
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.outcomes.shutdown()
-
-    def test_warn(self):
-        """
-        With I{warn} the error is logged in a line; its text is still the
-        result, but neither is there anything on stderr nor does the reactor
-        stop.
-        """
-        self.make(warn=True)
-        events = self.logged()
-        text = self.fail(False)
-        self.assertIn("x/0", text)
-        self.assertEqual([event["text"] for event in events], [text.split("\n")[0]])
-        self.assertEqual(events[0]["log_level"].name, "error")
-        self.assertEqual(self.stderr.getvalue(), "")
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-    def test_verbose(self):
-        """
-        With I{verbose} too, it is logged with its traceback.
-        """
-        self.make(warn=True, verbose=True)
-        events = self.logged()
-        text = self.fail(False)
-        self.assertEqual([event["text"] for event in events], [text])
-        self.assertIn("Traceback", text)
-
-    def test_failureAllTheSame(self):
-        """
-        The caller who wants failures gets them, logged or not.
-        """
-        for warn in (False, True):
-            self.make(warn=warn)
-            events = self.logged()
-            self.assertIs(self.fail(True).type, ZeroDivisionError)
-            self.assertEqual(len(events), warn)
-        self.assertEqual(self.stderr.getvalue(), "")
-
-    def test_brokenTexts(self):
-        """
-        An error that cannot tell anything, of a call that cannot be shown,
-        still gives a text.
-        """
-
-        class Shy:
-            def __repr__(self):
-                raise RuntimeError
-
-        task = Task(calls.echo, (Shy(),), {}, 1, None)
-        text = self.outcomes.settle((Status.ERROR, calls.Mute()), task, None, False)
-        self.assertIn("Mute", text)
-        self.assertIn("Shy", text)

@@ -1,5 +1,5 @@
 """
-Tests of L{asynqueue.queues.Priority}.
+Tests of L{asynqueue.priority.Priority}.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.errors import QueueRunError
-from asynqueue.queues import Priority
+from asynqueue.priority import Priority
 
 
 def drain(heap):
@@ -37,6 +37,15 @@ class PriorityTests(SynchronousTestCase):
             self.heap.put(item)
         self.assertEqual((len(self.heap), self.heap.first()), (3, 1))
         self.assertEqual((drain(self.heap), len(self.heap)), ([1, 2, 3], 0))
+
+    def test_heap(self):
+        """
+        All items can be looked at, in order, without those that were taken out.
+        """
+        for item in (5, 3, 1, 4, 2):
+            self.heap.put(item)
+        self.heap.remove(3)
+        self.assertEqual((self.heap.heap, len(self.heap)), ([1, 2, 4, 5], 4))
 
     def test_fifo(self):
         """

@@ -1,113 +1,16 @@
 """
-Tests of L{asynqueue.queues.Queue} and what it tells of its load.
+Tests of L{asynqueue.queues.Queue}.
 """
 
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
 from asynqueue.errors import ImplementationError, QueueRunError
-from asynqueue.load import LoadInfoProducer
+from asynqueue.messages import Status
 from asynqueue.queues import Queue
 from asynqueue.task import Task
 from tests import calls
-
-
-@implementer(IConsumer)
-class Numbers:
-    """
-    A consumer of the load info.
-    """
-
-    def __init__(self):
-        self.written = []
-        self.producer = None
-
-    def registerProducer(self, producer, streaming):
-        self.producer = producer
-        self.streaming = streaming
-
-    def unregisterProducer(self):
-        self.producer = None
-
-    def write(self, data):
-        self.written.append(data)
-
-
-class Broken(Numbers):
-    """
-    A consumer that cannot take what it is written.
-    """
-
-    def write(self, data):
-        raise ZeroDivisionError
-
-
-class LoadInfoProducerTests(SynchronousTestCase):
-    """
-    Tests of L{LoadInfoProducer}.
-    """
-
-    def setUp(self):
-        self.producer = LoadInfoProducer()
-        self.consumer = Numbers()
-
-    def test_interface(self):
-        """
-        It is a push producer.
-        """
-        verifyObject(IPushProducer, self.producer)
-
-    def test_writes(self):
-        """
-        Each consumer is registered with once, and written each change from then
-        on, until it is unregistered.
-        """
-        other = Numbers()
-        self.producer.oneMore()
-        for consumer in (self.consumer, other, self.consumer):
-            self.producer.registerConsumer(consumer)
-        self.assertIs(self.consumer.producer, self.producer)
-        self.assertIs(self.consumer.streaming, True)
-        self.producer.oneMore()
-        self.producer.oneLess()
-        self.producer.change(-1)
-        self.producer.shutdown()
-        self.producer.oneMore()
-        for consumer in (self.consumer, other):
-            self.assertEqual((consumer.written, consumer.producer), ([2, 1, 0], None))
-
-    def test_notAConsumer(self):
-        """
-        What is no consumer is refused.
-        """
-        self.assertRaises(ImplementationError, self.producer.registerConsumer, object())
-
-    def test_pause(self):
-        """
-        A consumer may pause it, and stop it.
-        """
-        self.producer.registerConsumer(self.consumer)
-        self.producer.pauseProducing()
-        self.producer.oneMore()
-        self.producer.resumeProducing()
-        self.producer.oneMore()
-        self.producer.stopProducing()
-        self.assertEqual((self.consumer.written, self.producer.queued), ([2], 2))
-        self.assertIsNone(self.consumer.producer)
-
-    def test_brokenConsumer(self):
-        """
-        A consumer that raises is dropped with a line in the log, and nobody
-        else suffers for it.
-        """
-        for consumer in (Broken(), self.consumer):
-            self.producer.registerConsumer(consumer)
-        self.producer.oneMore()
-        self.producer.oneMore()
-        self.assertEqual(self.consumer.written, [1, 2])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+from tests.test_load import Broken, Numbers
 
 
 class Taker:
@@ -147,6 +50,12 @@ class QueueTests(SynchronousTestCase):
         for each in tasks:
             self.queue.put(each)
         return list(tasks)
+
+    def assertTooLate(self, task):
+        status, error = self.successResultOf(task.d)
+        self.assertIs(status, Status.ERROR)
+        self.assertIsInstance(error, QueueRunError)
+        self.assertIn("tests.calls.echo()", str(error))
 
     def open(self, *series):
         self.taker.ready.update(series)
@@ -243,26 +152,171 @@ class QueueTests(SynchronousTestCase):
 
     def test_cancelSeries(self):
         """
-        All waiting tasks of a series come out, in order, and are counted.
+        All waiting tasks of a series are cancelled, not every other one, the
+        first in order first; they are counted, and those of other series left
+        alone.
         """
-        tasks = self.put(*[task(n, "x", n) for n in range(11)], task(1))
-        self.assertEqual(self.queue.cancelSeries("x"), tasks[:11])
-        self.assertEqual(self.queue.cancelSeries("x"), [])
+        ended = []
+        tasks = self.put(*[task(-n, "x") for n in range(11)], task(1), task(2, "y"))
+        for each in tasks:
+            each.d.addErrback(lambda failure, t: ended.append((t, failure.type)), each)
+        self.assertEqual(self.queue.cancelSeries("x"), 11)
+        self.assertEqual(self.queue.cancelSeries("x"), 0)
+        self.assertEqual(ended, [(each, CancelledError) for each in tasks[10::-1]])
+        self.assertEqual((len(self.queue), self.load.written[-1]), (2, 2))
+        self.assertEqual(self.queue.cancelSeries(None), 1)
+        self.open("x", "y", None)
+        self.assertEqual(self.taker.taken, tasks[12:])
+
+    def test_cancelAll(self):
+        """
+        All waiting tasks are cancelled, and counted as gone before anybody is
+        told.
+        """
+        tasks = self.put(*[task(n, n % 3) for n in range(20)])
+        loads = []
+        for each in tasks:
+            each.d.addErrback(lambda failure: loads.append(len(self.queue)))
+        self.assertEqual((self.queue.cancelAll(), self.queue.cancelAll()), (20, 0))
+        self.assertEqual((loads, self.load.written[-1]), ([0] * 20, 0))
+        self.open(0, 1, 2)
+        self.assertEqual(self.taker.taken, [])
+
+    def test_cancelledOnce(self):
+        """
+        A task that ends because another is cancelled with it is not cancelled
+        again, nor what its caller waits for then.
+        """
+        first, second = self.put(task(1), task(2))
+        then: Deferred[None] = Deferred()
+        second.d.addErrback(lambda failure: then)
+        first.d.addErrback(lambda failure: second.d.cancel())
+        self.assertEqual(self.queue.cancelAll(), 2)
+        self.assertNoResult(second.d)
+        then.callback(None)
+        self.assertIsNone(self.successResultOf(second.d))
+
+    def test_putWhileCancelled(self):
+        """
+        A task that is put because another was cancelled is not cancelled.
+        """
+        (first,) = self.put(task(1))
+        other = task(2)
+        first.d.addErrback(lambda failure: self.queue.put(other))
+        self.queue.cancelAll()
+        self.open(None)
+        self.assertEqual(self.taker.taken, [other])
+        self.assertEqual(self.load.written[-1], 0)
+
+    def meddle(self, f):
+        """
+        Has a callable called, once, when the load has changed.
+        """
+
+        class Meddler(Numbers):
+            def write(consumer, data):
+                self.queue.unsubscribe(consumer)
+                f()
+
+        self.queue.subscribe(Meddler())
+
+    def test_toldBefore(self):
+        """
+        Whoever is told is told that a task goes before it can have ended.
+        """
+        loads = []
+        self.taker.then = lambda task: loads.append(self.load.written[-1])
+        self.put(task(1), task(2))
+        self.open(None)
+        self.assertEqual(loads, [1, 0])
+
+    def test_toldAndCancels(self):
+        """
+        A task that is cancelled by one who is told that it goes does not go.
+        """
+        tasks = self.put(task(1), task(2))
+        self.meddle(tasks[0].d.cancel)
+        self.open(None)
+        self.failureResultOf(tasks[0].d, CancelledError)
+        self.assertEqual((self.taker.taken, self.load.written[-1]), (tasks[1:], 0))
+
+    def test_toldAndShutsDown(self):
+        """
+        If the queue is shut down by one who is told, the task fails with the
+        others.
+        """
+        tasks = self.put(task(1), task(2))
+        self.meddle(self.queue.shutdown)
+        self.open(None)
+        for each in tasks:
+            self.assertTooLate(each)
+        self.assertEqual((self.taker.taken, self.load.written[-1]), ([], 0))
+
+    def test_toldAndUnready(self):
+        """
+        If nobody is ready any more when it was told, the task waits on, in its
+        place; or fails, if nobody ever will be.
+        """
+        tasks = self.put(task(1), task(2))
+        self.meddle(self.taker.ready.clear)
+        self.open(None)
+        self.assertEqual((self.taker.taken, len(self.queue)), ([], 2))
+        self.assertEqual(self.load.written[-1], 2)
+        self.open(None)
+        self.assertEqual((self.taker.taken, self.load.written[-1]), (tasks, 0))
+        why = ZeroDivisionError()
+
+        def lose():
+            self.taker.ready.clear()
+            self.queue.refuse(None, why)
+
+        self.taker.ready.clear()
+        tasks = self.put(task(3), task(4))
+        self.meddle(lose)
+        self.open(None)
+        for each in tasks:
+            self.assertEqual(self.successResultOf(each.d), (Status.ERROR, why))
+        self.assertEqual(self.load.written[-1], 0)
+
+    def test_subscribe(self):
+        """
+        A consumer is told of the load until it is unsubscribed; what is no
+        consumer is refused.
+        """
+        self.put(task(1))
+        for _ in range(2):
+            self.queue.unsubscribe(self.load)
+        self.put(task(1))
+        self.assertEqual((self.load.written, self.load.producer), ([1], None))
+        self.assertRaises(ImplementationError, self.queue.subscribe, object())
+
+    def test_refuse(self):
+        """
+        Tasks of a series that is refused fail, those that wait and those that
+        come, with the reason.
+        """
+        tasks = self.put(task(1, "x"), task(2, "x"), task(3))
+        why = ZeroDivisionError()
+        self.queue.refuse("x", why)
+        tasks += self.put(task(4, "x"))
+        for i in (0, 1, 3):
+            self.assertEqual(self.successResultOf(tasks[i].d), (Status.ERROR, why))
         self.assertEqual((len(self.queue), self.load.written[-1]), (1, 1))
-        self.assertEqual(self.queue.cancelAll(), tasks[11:])
-        self.assertEqual((len(self.queue), self.load.written[-1]), (0, 0))
 
     def test_shutdown(self):
         """
-        It gives back what waits, takes no more, and tells those who subscribed
-        that it is over.
+        It fails what waits, takes no more, and tells those who subscribed that
+        it is over.
         """
         tasks = self.put(task(1), task(2, "x"))
         self.assertTrue(self.queue.isRunning())
-        self.assertEqual(self.queue.shutdown(), tasks)
+        self.queue.shutdown()
+        for each in tasks:
+            self.assertTooLate(each)
         self.assertFalse(self.queue.isRunning())
         self.assertRaises(QueueRunError, self.queue.put, task(1))
+        self.assertRaises(QueueRunError, self.queue.subscribe, Numbers())
         self.assertEqual((self.load.written[-1], self.load.producer), (0, None))
-        self.assertEqual(self.queue.shutdown(), [])
+        self.queue.shutdown()
         self.open(None, "x")
         self.assertEqual(self.taker.taken, [])

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.errors import WorkerError
 from asynqueue.messages import Status
-from asynqueue.remotes import LINGER
+from asynqueue.openings import LINGER
 
 from .fakes import Bench, brittle, count, double, makeTask
 
@@ -144,3 +144,27 @@ class IteratorsTests(SynchronousTestCase):
         d = next(dr)
         self.successResultOf(d)
         self.failureResultOf(next(dr), WorkerError)
+
+    def test_stopClosesFirst(self):
+        """What nobody reads is closed before the process is asked to stop."""
+        dr = self.iterate(count, 4)
+        self.bench.worker.stop()
+        self.bench.reactor.advance(LINGER)
+        self.poller.answerAll()
+        names = [type(envelope).__name__ for envelope in self.poller.sent]
+        self.assertEqual(names[-2:], ["Close", "Stop"])
+        dr.stop()
+
+    def test_stopLetsSlowReadersFinish(self):
+        """An item that is waited for is worth waiting for, however long it takes."""
+        dr = self.iterate(count, 4)
+        stopped = self.bench.worker.stop()
+        d = next(dr)
+        for _ in range(3):
+            self.bench.reactor.advance(LINGER)
+        self.poller.answerAll()
+        items = [self.successResultOf(d)]
+        items += [self.successResultOf(self.next(dr)) for _ in range(3)]
+        self.assertEqual(items, [0, 1, 2, 3])
+        self.bench.child.die(0)
+        self.successResultOf(stopped)

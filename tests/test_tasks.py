@@ -110,6 +110,43 @@ class TaskTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.holder.cancelled, [])
 
+    def test_errback(self):
+        """
+        An error ends it, by either name, once.
+        """
+        for end in (Task.fail, Task.errback):
+            task, error = makeTask(calls.echo), ValueError()
+            for each in (error, KeyError()):
+                end(task, each)
+            self.assertEqual(self.successResultOf(task.d), (Status.ERROR, error))
+
+    def test_addCallback(self):
+        """
+        A callback that is added by the task's own method is each copy's too.
+        """
+        self.task.addCallback(lambda result, n, m: (result, n, m), 1, m=2)
+        copy = self.task.copy().copy()
+        for each in (copy, self.task):
+            each.callback((Status.RESULT, each))
+            expected = ((Status.RESULT, each), 1, 2)
+            self.assertEqual(self.successResultOf(each.d), expected)
+
+    def test_reset(self):
+        """
+        A task that has ended can begin anew, with a Deferred and a time of its
+        own.
+        """
+        self.task.startTimer()
+        old = self.task.d
+        d = self.task.reset()
+        self.assertIs(self.task.d, d)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIsNone(self.task.holder)
+        self.task.startTimer()
+        self.clock.advance(5)
+        self.assertEqual(self.successResultOf(d)[0], Status.TIMEOUT)
+        self.assertNoResult(old)
+
     def test_timeout(self):
         """
         It is ended when its time is up, not before, and whoever has it lets go
@@ -200,6 +237,29 @@ class TaskFactoryTests(SynchronousTestCase):
     def base(self, niceness):
         # Each niceness is a series here, which begins at the highest serial.
         return 3 * list(FACTORS).index(niceness)
+
+    def test_klass(self):
+        """
+        It makes tasks of the class that it is told to, which need take no more
+        than tasks of the ancestor do; they keep their order and time, and so do
+        their copies.
+        """
+
+        class Old(Task):
+            def __init__(self, f, args, kw, priority, series, timeout=None):
+                super().__init__(f, args, kw, priority, series, timeout)
+
+        clock = Clock()
+        factory = TaskFactory(Old, clock)
+        tasks = [factory.new(calls.echo, (), {}, 0, "x", 3) for _ in range(2)]
+        self.assertEqual([task.serial for task in tasks], [0, 1])
+        for task in (tasks[1], tasks[1].copy()):
+            self.assertIsInstance(task, Old)
+            self.assertEqual((task.key, task.series), ((10, 1), "x"))
+            task.startTimer()
+            clock.advance(3)
+            self.assertEqual(self.successResultOf(task.d)[0], Status.TIMEOUT)
+        self.assertIs(type(TaskFactory(None).new(calls.echo, (), {}, 0)), Task)
 
     def test_formulaBetween(self):
         """

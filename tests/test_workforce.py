@@ -4,6 +4,7 @@ Tests of L{asynqueue.workforce}.
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.errors import ImplementationError, InvariantError
@@ -111,9 +112,11 @@ class TaskHandlerTests(SynchronousTestCase):
         self.handler(task)
         d = self.handler.terminate(1)
         self.assertEqual((self.handler.workers, self.handler.roster()), ({}, []))
+        self.assertEqual(self.handler.leaving(), [worker])
         self.assertNoResult(d)
         worker.finish()
         self.assertEqual(self.successResultOf(d), [])
+        self.assertEqual(self.handler.leaving(), [])
         self.assertEqual(self.successResultOf(task.d), (Status.RESULT, 1))
         self.assertEqual(self.successResultOf(self.handler.terminate(1)), [])
 
@@ -142,7 +145,7 @@ class TaskHandlerTests(SynchronousTestCase):
         for task in tasks:
             self.handler(task)
         d = self.handler.terminate(1, crash=True, reassign=True)
-        self.assertEqual(self.successResultOf(d), [tasks[0]])
+        self.assertEqual(self.successResultOf(d), [])
         worker = self.hire(instant=True)
         self.assertEqual(worker.begun, [(1,), (0,)])
 
@@ -161,6 +164,36 @@ class TaskHandlerTests(SynchronousTestCase):
         self.assertNoResult(d)
         self.reactor.advance(5)
         self.assertEqual(self.successResultOf(d), [tasks[1]])
+
+    def test_shutdownWithWaiting(self):
+        """
+        Tasks that wait for a worker are given back, as no more will come.
+        """
+        task = makeTask(calls.echo)
+        d = self.handler(task)
+        self.assertEqual(self.successResultOf(self.handler.shutdown()), [task])
+        self.assertNoResult(d)
+
+    def test_foreignTasks(self):
+        """
+        Tasks of any class that have what a worker needs can be handed over and
+        given back.
+        """
+
+        class Foreign:
+            callTuple, series, d = (calls.echo, (1,), {}), None, Deferred()
+
+            def startTimer(self):
+                pass
+
+            def isOver(self):
+                return False
+
+        self.hire()
+        task = Foreign()
+        self.successResultOf(self.handler(task))
+        d = self.handler.terminate(1, crash=True)
+        self.assertEqual(self.successResultOf(d), [task])
 
     def test_update(self):
         """
