@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 from asynqueue.interfaces import ICanceller
 from asynqueue.task import Task
 
+__all__ = ["Assignment", "AssignmentFactory", "entrust", "release"]
+
 
 def entrust(task: Any, worker: Any) -> "Deferred[None]":
     """

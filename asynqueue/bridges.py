@@ -18,6 +18,8 @@ from asynqueue.getter import IterationGetter
 from asynqueue.producers import IterationProducer
 from asynqueue.threadpool import inReactorThread
 
+__all__ = ["Consumerator", "Filerator"]
+
 
 class _Bridge(IterationGetter):
     """

@@ -12,6 +12,8 @@ from twisted.python.failure import Failure
 
 from asynqueue.errors import NotReadyError
 
+__all__ = ["Deferator", "Prefetcherator"]
+
 _END = (None, False)
 
 

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from asynqueue.about import aboutObject
 
+__all__ = ["branch", "callAfterDeferred", "deferUntilEnded"]
+
 T = TypeVar("T")
 
 

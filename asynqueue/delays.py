@@ -15,6 +15,8 @@ from asynqueue.checks import checkCallable
 from asynqueue.reactors import theReactor
 from asynqueue.stops import AtStop
 
+__all__ = ["BACKOFF", "INTERVAL", "Delay", "checkSeconds", "deferToDelay"]
+
 INTERVAL = 0.001
 """
 The interval between looks that a L{Delay} begins with, in seconds, unless set.

@@ -11,6 +11,25 @@ from zope.interface import Invalid
 
 from asynqueue.messages import describe
 
+__all__ = [
+    "ImplementationError",
+    "InvariantError",
+    "NotReadyError",
+    "PicklingError",
+    "ProcessError",
+    "QueueRunError",
+    "RemoteTraceback",
+    "StartFailed",
+    "ThreadError",
+    "TimeoutError",
+    "UnpicklingError",
+    "WorkerDied",
+    "WorkerError",
+    "aboutExit",
+    "asFailure",
+    "harmless",
+]
+
 
 class QueueRunError(Exception):
     """

@@ -15,6 +15,8 @@ from asynqueue.errors import asFailure, harmless
 from asynqueue.reactors import theReactor
 from asynqueue.threadpool import PoolUser, inReactorThread, thePool
 
+__all__ = ["IterationGetter"]
+
 
 class IterationGetter(PoolUser):
     """
@@ -50,7 +52,7 @@ class IterationGetter(PoolUser):
         reactor: Any = None,
     ) -> None:
         """
-        @param maxThreads: As in L{setup}.
+        @param maxThreads: As in C{PoolUser.setup}.
         @param maxItems: How many items I hold at most for the thread that
             iterates.
         @param reactor: The reactor to use, the global one if C{None}.

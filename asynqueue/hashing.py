@@ -5,6 +5,8 @@ A number for any objects.
 import pickle
 from collections.abc import Hashable
 
+__all__ = ["hashIt"]
+
 
 def hashIt(*args: object) -> int:
     """

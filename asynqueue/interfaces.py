@@ -10,6 +10,8 @@ from zope.interface import Attribute, Interface, invariant
 
 from asynqueue import errors
 
+__all__ = ["ICanceller", "IPoller", "IRestartable", "IWorker"]
+
 
 def _qualificationsAreLists(worker: object) -> None:
     for name in ("cQualified", "iQualified"):

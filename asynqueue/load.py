@@ -11,6 +11,8 @@ from zope.interface import implementer
 
 from asynqueue.producers import checkConsumer
 
+__all__ = ["Flow", "LoadInfoProducer", "Subscription"]
+
 
 class Flow(Enum):
     """

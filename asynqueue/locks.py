@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 
 from asynqueue.checks import checkCallable
 
+__all__ = ["DeferredLock", "Turn"]
+
 
 class DeferredLock(defer.DeferredLock):
     """

@@ -6,6 +6,8 @@ import pickle
 
 from twisted.python.reflect import fullyQualifiedName, namedObject
 
+__all__ = ["Converter"]
+
 
 class Converter:
     """

@@ -8,6 +8,8 @@ from typing import Any
 from asynqueue.asyncworker import AsyncWorker
 from asynqueue.base import TaskQueue
 
+__all__ = ["NullQueue"]
+
 
 class NullQueue(TaskQueue):
     """

@@ -19,6 +19,8 @@ from asynqueue.errors import asFailure
 from asynqueue.reactors import theReactor
 from asynqueue.threadpool import PoolUser, thePool
 
+__all__ = ["OrderedItemProducer", "Stage"]
+
 _NOTHING: Any = object()
 
 
@@ -93,7 +95,7 @@ class OrderedItemProducer(PoolUser):
         reactor: Any = None,
     ) -> None:
         """
-        @param maxThreads: As in L{setup}.
+        @param maxThreads: As in C{PoolUser.setup}.
         @param maxItems: How many items wait for the thread at most.
         @param reactor: The reactor to use, the global one if C{None}.
         @raise ValueError: if one of the numbers is no integer above 0.

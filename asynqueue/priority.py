@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 
 from asynqueue.errors import QueueRunError
 
+__all__ = ["Priority"]
+
 T = TypeVar("T")
 
 

@@ -8,6 +8,8 @@ import os
 import reprlib
 from typing import Any
 
+__all__ = ["ProcessBase"]
+
 _data: dict[int, dict[str, Any]] = {}
 """
 By process ID, since a forked process begins with a copy of its parent's. That is

@@ -23,6 +23,8 @@ from asynqueue.pollers import checkPace, makePoller
 from asynqueue.reactors import theReactor
 from asynqueue.task import Task
 
+__all__ = ["ProcessWorker", "WorkerState"]
+
 
 class WorkerState(Enum):
     """

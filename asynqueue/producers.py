@@ -15,6 +15,14 @@ from asynqueue.checks import checkCallable
 from asynqueue.deferator import Deferator, Prefetcherator
 from asynqueue.errors import ImplementationError, NotReadyError
 
+__all__ = [
+    "IterationProducer",
+    "ListConsumer",
+    "checkConsumer",
+    "iteratorToProducer",
+    "produceNothing",
+]
+
 
 def checkConsumer(
     consumer: object, exception: type[Exception] = ImplementationError

@@ -19,6 +19,8 @@ from asynqueue.errors import ProcessError
 from asynqueue.reactors import theReactor
 from asynqueue.stops import AtStop
 
+__all__ = ["KILL_AFTER", "LOOK_FIRST", "LOOK_LAST", "ProcessProtocol", "killProcess"]
+
 KILL_AFTER = 5.0
 """
 How long a process has to follow a SIGTERM, in seconds, before it gets a SIGKILL.

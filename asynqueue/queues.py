@@ -10,6 +10,8 @@ from asynqueue.errors import QueueRunError
 from asynqueue.load import LoadInfoProducer
 from asynqueue.priority import Priority
 
+__all__ = ["Handler", "Queue"]
+
 
 class Handler(Protocol):
     """

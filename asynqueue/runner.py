@@ -10,6 +10,8 @@ from typing import Any
 
 from asynqueue.messages import Status
 
+__all__ = ["CallRunner", "CallTuple"]
+
 CallTuple = tuple[Callable[..., Any], "tuple[Any, ...] | list[Any]", dict[str, Any]]
 """
 A call before it is made: the callable, its arguments, its keywords.

@@ -15,6 +15,8 @@ from asynqueue.messages import Status
 from asynqueue.reactors import theReactor
 from asynqueue.runner import CallTuple
 
+__all__ = ["Task", "TaskFactory"]
+
 FIRST, LAST = float("-inf"), float("inf")
 """
 The priorities of calls made with I{doNext} and I{doLast}.

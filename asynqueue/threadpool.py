@@ -21,6 +21,15 @@ from asynqueue.looper import ThreadLooper
 from asynqueue.reactors import theReactor
 from asynqueue.trackers import DeferredTracker
 
+__all__ = [
+    "GRACE",
+    "DaemonPool",
+    "PoolUser",
+    "SharedPool",
+    "inReactorThread",
+    "thePool",
+]
+
 GRACE = 5.0
 """
 How long what runs in the pool may go on when the reactor stops, in seconds, before

@@ -11,6 +11,8 @@ from asynqueue.about import aboutObject
 from asynqueue.delays import checkSeconds
 from asynqueue.reactors import theReactor
 
+__all__ = ["DeferredTracker"]
+
 T = TypeVar("T")
 
 

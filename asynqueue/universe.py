@@ -26,6 +26,8 @@ from asynqueue.messages import (
 )
 from asynqueue.runner import CallRunner
 
+__all__ = ["Pipe", "ProcessUniverse"]
+
 
 class Pipe(Protocol):
     """

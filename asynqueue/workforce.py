@@ -16,6 +16,8 @@ from asynqueue.interfaces import IWorker
 from asynqueue.messages import Status
 from asynqueue.task import Task
 
+__all__ = ["TaskHandler"]
+
 
 def _check(worker: object) -> None:
     if not IWorker.providedBy(worker):
