@@ -23,8 +23,9 @@ class Prefetcherator:
     Deferreds of them, and can be one item ahead, so as to tell with each
     whether there is another.
 
-    The end is a C{StopIteration}, raised or in a Deferred's failure. Any other
-    exception is handed on in the place of the item, once, and is the end too.
+    The end is a C{StopIteration}, raised or in a Deferred's failure; from a
+    callable an C{IndexError} too, which is what C{list.pop} has for it. Any other
+    exception is handed on in the place of the item, once, and is the end as well.
 
     @ivar ID: Whatever identifies what I iterate over.
     """
@@ -33,6 +34,7 @@ class Prefetcherator:
         self.ID = ID
         self._next: Callable[[], Any] = iter(()).__next__
         self._close: Callable[[], Any] = lambda: None
+        self._ends: tuple[type[Exception], ...] = (StopIteration,)
         # What has been fetched and not yet taken: an item with True, the end,
         # an error, or nothing.
         self._ahead: tuple[Any, bool] | Failure | None = _END
@@ -67,9 +69,11 @@ class Prefetcherator:
             source = source(*args, **kw)
         if Deferator.isIterator(source):
             self._next = source.__next__
+            self._ends = (StopIteration,)
             self._close = getattr(source, "close", self._close)
         elif callable(source):
-            self._next = lambda: source(*args, **kw)
+            self._next = partial(source, *args, **kw)
+            self._ends = (StopIteration, IndexError)
         else:
             return succeed(False)
         self._ahead = None
@@ -143,7 +147,7 @@ class Prefetcherator:
     def _failed(self, failure: Failure) -> None:
         self._isFetching = False
         if self._ahead is None:
-            self._arrived(_END if failure.check(StopIteration) else failure)
+            self._arrived(_END if failure.check(*self._ends) else failure)
 
     def _arrived(self, ahead: tuple[Any, bool] | Failure) -> None:
         self._ahead = ahead

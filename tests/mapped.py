@@ -33,10 +33,11 @@ def failThree(x):
 
 def patient(x):
     """
-    Ends with C{"first"} only when C{"second"} has ended.
+    Ends with C{"first"} only when C{"third"} has begun. So if there are two of us,
+    C{"second"} has been answered by then.
     """
-    path = f".{os.getppid()}-second"
-    if x == "second":
+    path = f".{os.getppid()}-third"
+    if x == "third":
         open(path, "w").close()
     elif x == "first":
         deadline = time.monotonic() + 30

@@ -88,6 +88,21 @@ class PrefetcheratorTests(SynchronousTestCase):
             return 7 + extra
         return succeed(8) if self.given == 2 else fail(StopIteration())
 
+    def test_ends(self):
+        """
+        A callable that has no more may raise C{IndexError}, as C{list.pop} does; in
+        an iterator that is an error.
+        """
+        self.successResultOf(self.pf.setup([2, 1].pop))
+        results = [self.successResultOf(self.pf.getNext()) for _ in range(3)]
+        self.assertEqual(
+            results, [(1, True, True), (2, True, False), (None, False, False)]
+        )
+        iterator = ([][i] if i else i for i in range(2))
+        self.successResultOf(self.pf.setup(iterator))
+        self.assertEqual(self.successResultOf(self.pf.getNext()), (0, True, True))
+        self.failureResultOf(self.pf.getNext(), IndexError)
+
     def test_error(self):
         """
         An error comes in the place of an item, once, and is the end.

@@ -147,10 +147,12 @@ class ProgramTests(ProgramTestCase):
 
     def test_unordered(self):
         """Results come in the order of the items, or as they come."""
-        items = ["first", "second"]
-        for option, wanted in [((), items), (("--unordered",), items[::-1])]:
+        items = ["first", "second", "third"]
+        for option, wanted in (((), items[:2]), (("--unordered",), items[1::-1])):
             out, err, status = self.map("-n2", *option, "tests.mapped:patient", *items)
-            self.assertEqual((out.decode().split(), err, status), (wanted, b"", 0))
+            self.assertEqual((err, status), (b"", 0))
+            # Nobody knows when the third ends.
+            self.assertEqual([x for x in out.decode().split() if x in wanted], wanted)
 
     def test_iterator(self):
         """What an iterator gives is printed as a list."""
