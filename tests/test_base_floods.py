@@ -11,7 +11,11 @@ from asynqueue.producers import ListConsumer
 from tests import calls
 from tests.memory import MemoryWorker, SteppedQueue
 
-N = 20_000
+N = 4000
+"""
+How many calls: four times as many as frames fit on the stack. (A real process gets
+20,000, in C{tests.test_process}.)
+"""
 
 
 def depth():
@@ -48,7 +52,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_atOnce(self):
         """
-        20,000 that are made before a worker is up, for one worker and for
+        Thousands that are made before a worker is up, for one worker and for
         eight, which come up one by one.
         """
         for n in (1, 8):
@@ -63,7 +67,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_asTheyCome(self):
         """
-        20,000 that are made while workers are ready.
+        Thousands that are made while workers are ready.
         """
         for n in (1, 8):
             self.setUp()
@@ -74,7 +78,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_oneAfterAnother(self):
         """
-        20,000 one after another, each made when the one before it is over.
+        Thousands one after another, each made when the one before it is over.
         """
 
         @inlineCallbacks
@@ -118,7 +122,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_fromCallbacks(self):
         """
-        20,000 of which each is made in the callback of the one before it, at
+        Thousands of which each is made in the callback of the one before it, at
         one and the same depth of the stack.
         """
         depths = set()
@@ -147,7 +151,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_failures(self):
         """
-        20,000 that fail.
+        Thousands that fail.
         """
         self.make(up=False)
         ds = [self.queue.call(calls.boom, i) for i in range(N)]
@@ -159,7 +163,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_steadyLoad(self):
         """
-        20,000 that end one by one while others wait, some of them cancelled.
+        Thousands that end one by one while others wait, some of them cancelled.
         """
         worker = MemoryWorker()
         self.workers = [worker]
@@ -175,7 +179,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_shutdown(self):
         """
-        20,000 that wait when the queue is shut down.
+        Thousands that wait when the queue is shut down.
         """
         self.make(up=False)
         ds = [self.queue.call(calls.echo, i) for i in range(N)]
@@ -186,7 +190,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_items(self):
         """
-        An iterator of 20,000 items that are there already, to a consumer and to
+        An iterator of thousands of items that are there already, to a consumer and to
         a loop.
         """
         self.make()

@@ -37,14 +37,14 @@ class FloodTests(TestCase):
 
     @inlineCallbacks
     def test_atOnce(self):
-        """20,000 instant calls that are made at once."""
+        """Thousands of instant calls that are made at once."""
         base = depth()
         yield gatherResults([self.call(i) for i in range(N)])
         self.assertLess(self.deepest, base + 100)
 
     @inlineCallbacks
     def test_oneAfterAnother(self):
-        """20,000 of them one after another."""
+        """Thousands of them one after another."""
         base = depth()
         for i in range(N):
             yield self.call(i)
