@@ -253,7 +253,7 @@ class NullQueueTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(consumer()), list(range(N)))
 
     def test_atOnce(self):
-        """Thousands of instant calls, made while another runs, nest no deeper than a few."""
+        """Thousands of instant calls, made while one runs, nest no deeper than a few."""
         waiting: Deferred[None] = Deferred()
         self.queue.call(lambda: waiting)
         depths: list[int] = []
@@ -265,7 +265,7 @@ class NullQueueTests(SynchronousTestCase):
         self.assertLess(max(depths) - min(depths), 5)
 
     def test_oneAfterAnother(self):
-        """So do Thousands of them one after another."""
+        """So do thousands of them one after another."""
         depths: list[int] = []
 
         @inlineCallbacks
