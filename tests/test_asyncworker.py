@@ -253,7 +253,7 @@ class NullQueueTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(consumer()), list(range(N)))
 
     def test_atOnce(self):
-        """Thousands of instant calls, made while one runs, nest no deeper than a few."""
+        """Thousands of instant calls, made while one runs, nest no deeper than few."""
         waiting: Deferred[None] = Deferred()
         self.queue.call(lambda: waiting)
         depths: list[int] = []
