@@ -22,16 +22,23 @@ imports only from those listed below it:
   - C{threadpool}: threads that several share
   - C{buffers}: items on their way to a thread that waits for them
   - C{base}: C{TaskQueue}: calls and updates
+  - C{maps}: a call for each of many items
+  - C{flow}: items that become calls, a bounded number of them at a time
   - C{outcomes}: what becomes of a finished task: a result, a failure, another try
   - C{logs}: where a queue tells of its calls
   - C{workplace}: where tasks wait and workers are
   - C{tasks}: the address of all that has to do with tasks
   - C{workforce}: C{TaskHandler}: the workers of a queue
   - C{employment}: one worker, from being hired to being let go
+  - C{employer}: what that needs of whoever hired it
+  - C{renewal}: workers that are replaced when they are worn out
+  - C{restarts}: how often, and after which pause, a worker may begin anew
   - C{queues}: where calls wait in order
   - C{priority}: a heap that can be waited at
   - C{load}: telling others how many wait
   - C{processworker}: C{ProcessWorker}: a worker with a process of its own
+  - C{figures}: what a worker tells of its processes
+  - C{deaths}: how its processes died, and how large they were
   - C{life}: what tasks become in one worker process
   - C{remotes}: the iterators that are open in a worker process
   - C{asyncworker}: C{AsyncWorker}: a worker in the reactor's thread
@@ -41,7 +48,9 @@ imports only from those listed below it:
   - C{task}: a call on its way, and the priority that it gets
   - C{channel}: one life of a worker process, and what is asked of it
   - C{replies}: what the far side answers, as this side understands it
+  - C{starting}: how the processes of one worker are started
   - C{children}: starting, watching and ending processes
+  - C{reports}: what worker processes tell beside their answers
   - C{pollers}: how the near end of a pipe learns of an answer
   - C{looper}: calls that run one by one in one thread
   - C{openings}: iterators that are open elsewhere
@@ -69,11 +78,16 @@ imports only from those listed below it:
   - C{entry}: where a worker process begins
   - C{processbase}: data that objects share within a process
   - C{reactorside}: its loop, beside a reactor
+  - C{reporting}: its log records, and the stack of a fault
   - C{universe}: its loop, and the iterators that it keeps
   - C{runner}: one call, and what it came to
   - C{messages}: what crosses the pipe
+  - C{picklers}: what it is pickled by
+  - C{contents}: what is left out of the pickle, because it is large
+  - C{packets}: how it is written and read
+  - C{framing}: how messages are told apart in a stream
 
-The last six are all that a worker process imports (C{processbase} and
+The last eleven are all that a worker process imports (C{processbase} and
 C{reactorside} only if it needs them): standard library only, so no public name is
 imported here before it is asked for.
 """
@@ -87,6 +101,7 @@ if TYPE_CHECKING:
     from asynqueue.deferator import Deferator, Prefetcherator
     from asynqueue.delays import deferToDelay
     from asynqueue.errors import (
+        QueueFull,
         QueueRunError,
         TimeoutError,
         WorkerDied,
@@ -122,6 +137,7 @@ __all__ = [
     "ProcessBase",
     "ProcessQueue",
     "ProcessWorker",
+    "QueueFull",
     "QueueRunError",
     "TaskQueue",
     "ThreadLooper",
@@ -151,6 +167,7 @@ _HOMES = {
     "ProcessBase": "processbase",
     "ProcessQueue": "process",
     "ProcessWorker": "process",
+    "QueueFull": "errors",
     "QueueRunError": "errors",
     "TaskQueue": "base",
     "ThreadLooper": "looper",

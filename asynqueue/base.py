@@ -12,33 +12,37 @@ from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
 from asynqueue.checks import checkCallable, checkInteger
-from asynqueue.errors import QueueRunError
+from asynqueue.errors import QueueFull, QueueRunError
 from asynqueue.info import Info
 from asynqueue.load import LoadInfoProducer
 from asynqueue.logs import logger
+from asynqueue.maps import Mapper
 from asynqueue.outcomes import Outcomes
 from asynqueue.priority import Priority
 from asynqueue.producers import checkConsumer
 from asynqueue.queues import Queue
+from asynqueue.restarts import MAX_DEATHS
 from asynqueue.task import Task, TaskFactory
 from asynqueue.workplace import Workplace
 
 __all__ = ["LoadInfoProducer", "Priority", "Queue", "TaskQueue"]
 
 
-class TaskQueue(Workplace):
+class TaskQueue(Mapper, Workplace):
     """
     I have calls run by workers, the most urgent first.
 
     Those of equal priority run in the order in which they were made. A call in
     a series that no worker is qualified for waits until one is, and holds up no
-    other.
+    other, but for counting for I{maxWaiting}.
 
     I shut down by myself before the reactor does. That, how workers come and go,
     and what can be done with calls that wait is as in any L{Workplace}.
 
     @ivar returnFailure: C{True} to have a call that fails do so by its
         Deferred's errback.
+    @ivar whenFull: What becomes of a call when I have no room: C{"refuse"} or
+        C{"wait"}.
     @ivar warn: C{True} to log errors, to Twisted's log and to I{logger}.
     @ivar verbose: C{True} to log them with their tracebacks.
     @ivar spew: C{True} to log every result too, and errors as if both of the
@@ -58,6 +62,9 @@ class TaskQueue(Workplace):
         verbose: bool = False,
         spew: bool = False,
         returnFailure: bool = True,
+        maxWaiting: int | None = None,
+        whenFull: str = "refuse",
+        maxDeaths: int | None = MAX_DEATHS,
         reactor: Any = None,
     ) -> None:
         """
@@ -75,9 +82,27 @@ class TaskQueue(Workplace):
         @param returnFailure: C{False} to have no call fail: the text of its
             error is its result. With I{warn} the error is logged, without it is
             written to stderr and the reactor stops a second later.
+        @param maxWaiting: How many calls may wait for a worker; C{None} for any
+            number. Those that run do not count. Calls to be tried again, and
+            those that a worker gives back, wait whatever their number.
+        @param whenFull: What becomes of a call made when so many wait:
+            C{"refuse"} for a L{QueueFull<asynqueue.errors.QueueFull>}, C{"wait"}
+            for what L{callWhenReady} does.
+        @param maxDeaths: How many times in a row a worker may die before it has
+            finished a call until it is given up; C{None} for any number. Then
+            calls of series that nobody else is qualified for fail with a
+            L{CrashLoop<asynqueue.errors.CrashLoop>}. See
+            L{Restarts<asynqueue.restarts.Restarts>} for what counts.
         @param reactor: The reactor to use, the global one if C{None}.
+        @raise ValueError: if I{maxDeaths} or I{maxWaiting} is below 1, or
+            I{whenFull} neither of the two.
         """
-        super().__init__(timeout, grace, reactor)
+        if maxWaiting is not None:
+            checkInteger("maxWaiting", maxWaiting, 1)
+        _checkWhenFull(whenFull)
+        super().__init__(timeout, grace, reactor, maxDeaths)
+        self.q.maxWaiting = maxWaiting
+        self.whenFull = whenFull
         self.returnFailure = returnFailure
         self.taskFactory = TaskFactory(reactor=self._reactor)
         self.warn = warn
@@ -104,6 +129,7 @@ class TaskQueue(Workplace):
         raw: bool | None = None,
         returnFailure: bool | None = None,
         retries: int = 1,
+        whenFull: str | None = None,
         **kw: Any,
     ) -> "Deferred[Any]":
         """
@@ -127,6 +153,7 @@ class TaskQueue(Workplace):
             worker was made with.
         @param returnFailure: Overrides my own I{returnFailure}.
         @param retries: How often it is tried again when it has timed out.
+        @param whenFull: Overrides my own I{whenFull}.
         @return: A Deferred that fires with the result: the value, a
             L{Deferator<asynqueue.deferator.Deferator>}, or the consumer once it
             has all items. It fails with what the call raised, with a
@@ -137,13 +164,22 @@ class TaskQueue(Workplace):
             before it began. When it is cancelled, the call is not made, or
             abandoned in the middle if the worker can do that.
         @raise TypeError: if I{func} is not callable or the consumer is none.
-        @raise ValueError: if the niceness, the timeout or I{retries} is out of
-            range.
+        @raise ValueError: if the niceness, the timeout, I{retries} or
+            I{whenFull} is out of range.
         @raise QueueRunError: if I was shut down.
+        @raise QueueFull: if as many calls wait as may, and this one is not to.
         """
+        whenFull = self.whenFull if whenFull is None else _checkWhenFull(whenFull)
         if consumer is not None:
             checkConsumer(consumer, TypeError)
         checkInteger("retries", retries, 0)
+        if whenFull == "refuse" and self.q.isFull():
+            raise QueueFull(
+                f"The call {aboutCall((func, args, kw))} was refused: "
+                f"{len(self.q) + len(self.q.line)} calls wait for a worker, and "
+                f"maxWaiting is {self.q.maxWaiting}. Make it when fewer do: await "
+                "whenReady() before, or use callWhenReady(), which waits for that"
+            )
         task = self.newTask(func, args, kw, niceness, series, timeout)
         task.raw = raw
         task.retries = retries
@@ -154,8 +190,40 @@ class TaskQueue(Workplace):
         if returnFailure is None:
             returnFailure = self.returnFailure
         task.d.addCallback(self.outcomes.settle, task, consumer, returnFailure)
-        self._put(task)
+        if whenFull == "refuse":
+            self._put(task)
+        else:
+            self.q.putWhenRoom(task)
         return task.d
+
+    def callWhenReady(
+        self, func: Callable[..., Any], /, *args: Any, **kw: Any
+    ) -> "Deferred[Any]":
+        """
+        Makes a call, with the same keywords as L{call}, as soon as fewer calls
+        wait than I{maxWaiting}: at once if they do. Of those that wait for that,
+        the most urgent comes first, and of equals the one that was made first.
+
+        Whoever makes many calls and is to be held up himself awaits L{whenReady}
+        before each, or uses L{map<asynqueue.maps.Mapper.map>}.
+
+        @return: A Deferred like that of L{call}, of the call's result. To cancel
+            it is to cancel the call, wherever it waits or runs, and
+            L{cancelAll<Workplace.cancelAll>} and shutting me down mean it too.
+        """
+        return self.call(func, *args, whenFull="wait", **kw)
+
+    def whenReady(self) -> "Deferred[None]":
+        """
+        Waits until a call would not be refused for I{maxWaiting}.
+
+        @return: A Deferred that fires then, at once if that is now, and after
+            the calls of L{callWhenReady} that wait for the same; or fails with a
+            L{QueueRunError<asynqueue.errors.QueueRunError>} if I am shut down
+            first. The room is there for whoever makes a call right then.
+        @raise QueueRunError: if I was shut down.
+        """
+        return self.q.whenRoom()
 
     def update(
         self,
@@ -245,3 +313,9 @@ class TaskQueue(Workplace):
         ]
         failures = [value for value in values if isinstance(value, Failure)]
         return failures[0] if failures else values
+
+
+def _checkWhenFull(whenFull: str) -> str:
+    if whenFull not in ("refuse", "wait"):
+        raise ValueError(f'whenFull is "refuse" or "wait", not {whenFull!r}')
+    return whenFull

@@ -4,6 +4,7 @@ One life of a worker process, and what is asked of it meanwhile.
 
 import itertools
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from time import perf_counter
 from typing import Any
@@ -12,8 +13,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue.children import Child
+from asynqueue.deferreds import branch
 from asynqueue.errors import StartFailed, WorkerDied, aboutExit
 from asynqueue.messages import Hello, Stop, pack
+from asynqueue.packets import Packet
 from asynqueue.replies import Reply, openReply
 
 PATIENCE = 5.0
@@ -46,24 +49,39 @@ class ChannelState(Enum):
     ENDED = "the process is gone"
 
 
+class Line(Enum):
+    """
+    Where a request waits. Those of the first go before all others; the other two
+    take turns, so that a reader that never rests keeps no call waiting, nor calls a
+    reader.
+    """
+
+    CLOSINGS = "iterators to be closed"
+    ITEMS = "items to be taken"
+    CALLS = "calls, and the end"
+
+
 class Request:
     """
     I am a packet that is to be answered.
 
     @ivar number: The number that the answer has to bear.
-    @ivar packet: The packet's bytes, dropped when the answer is there.
+    @ivar packet: The packet, dropped when it is sent.
     @ivar replied: A Deferred that fires with a L{Reply}, or fails with
         L{WorkerDied<asynqueue.errors.WorkerDied>} if the process ended first.
     @ivar sentAt: When it was sent, by C{time.perf_counter}; C{None} if it has
         not been, or the process ended before it had read it.
+    @ivar about: Gives the call that it is for, as a text; C{None} if it is for
+        none.
     """
 
-    __slots__ = ("number", "packet", "replied", "sentAt")
+    __slots__ = ("about", "number", "packet", "replied", "sentAt")
 
-    def __init__(self, number: int, packet: bytes) -> None:
+    def __init__(self, number: int, packet: Packet) -> None:
         self.number = number
         self.packet = packet
         self.sentAt: float | None = None
+        self.about: Callable[[], str] | None = None
         self.replied: Deferred[Reply] = Deferred()
 
 
@@ -79,8 +97,11 @@ class Channel:
     @ivar ended: A Deferred that fires when the process is gone and its pipe
         closed, with a L{WorkerDied<asynqueue.errors.WorkerDied>} that tells
         how it ended.
+    @ivar whenDied: Is called with the same before anybody else is told, when
+        nobody made it end.
     @ivar endReason: Why it was made to end, C{None} if nobody made it.
     @ivar inHand: The request that the process has, or C{None}.
+    @ivar lost: The call in whose middle the process ended, as a text, or C{None}.
     """
 
     def __init__(self, child: Child, poller: Any, reactor: Any) -> None:
@@ -91,13 +112,15 @@ class Channel:
         self.inHand: Request | None = None
         self._poller = poller
         self._reactor = reactor
-        self._urgent: deque[Request] = deque()
-        self._waiting: deque[Request] = deque()
-        self._lastWasUrgent = False
+        self._lines: dict[Line, deque[Request]] = {line: deque() for line in Line}
+        self._last = Line.CALLS
         self._numbers = itertools.count(1)
         self._pumping = False
         self._patience: Any = None
+        self._fault = ""
         self.endReason: str | None = None
+        self.lost: str | None = None
+        self.whenDied: Callable[[WorkerDied], Any] = lambda _: None
 
     def open(self) -> None:
         """
@@ -107,27 +130,32 @@ class Channel:
         self.child.died.addCallback(self._died)
         self.child.start()
 
+    def whenUp(self) -> "Deferred[None]":
+        """
+        @return: A Deferred that fires when the process is up, or fails with a
+            L{WorkerDied<asynqueue.errors.WorkerDied>} if it ended before.
+        """
+        return branch(self.up).addCallback(_raiseIfDead)
+
     def number(self) -> int:
         """
         @return: A number for the next packet.
         """
         return next(self._numbers)
 
-    def request(self, number: int, packet: bytes, urgent: bool = False) -> Request:
+    def request(self, number: int, packet: Packet, line: Line = Line.CALLS) -> Request:
         """
         Sends a packet when its turn has come.
 
         @param number: The number in its envelope.
-        @param urgent: C{True} to send it before those that are not. Those wait
-            for one that is urgent at most, so that they get their turn however
-            many there are.
+        @param line: Where it waits for its turn.
         @return: The L{Request}. It fails at once if the process is gone.
         """
         request = Request(number, packet)
         if self.state is ChannelState.ENDED:
             request.replied.errback(self.died())
         else:
-            (self._urgent if urgent else self._waiting).append(request)
+            self._lines[line].append(request)
             self._pump()
         return request
 
@@ -153,21 +181,21 @@ class Channel:
             self.endReason = self.endReason or reason
             self.child.terminate()
 
-    def died(self) -> WorkerDied:
+    def died(self, more: str = "") -> WorkerDied:
         """
+        @param more: What its text goes on with.
         @return: An exception that tells how the process ended.
         """
-        text, child = self.aboutDeath(), self.child
-        if self.up.called:
-            return WorkerDied(text, child.pid, child.exitcode)
-        return StartFailed(
-            f"{text} before it was ready for calls. If it has written something to "
-            "standard error, that tells why. It imports the program's main module: "
-            "can that be imported, and does it guard what it does with if __name__ "
-            "== '__main__'?",
-            child.pid,
-            child.exitcode,
-        )
+        child, kind, text = self.child, WorkerDied, self.aboutDeath() + more
+        if not self.up.called:
+            kind = StartFailed
+            text += (
+                " before it was ready for calls. If it has written something to "
+                "standard error, that tells why. It imports the program's main "
+                "module: can that be imported, and does it guard what it does with "
+                "if __name__ == '__main__'?"
+            )
+        return kind(text, child.pid, child.exitcode, child.stack)
 
     def aboutDeath(self) -> str:
         """
@@ -175,7 +203,7 @@ class Channel:
         """
         text = f"The worker process {self.child.pid} ended"
         if self.endReason is None:
-            text += f" with {aboutExit(self.child.exitcode)}"
+            text += f" with {aboutExit(self.child.exitcode)}{self._fault}"
         else:
             text += f" because {self.endReason}"
         return text
@@ -186,9 +214,9 @@ class Channel:
 
         @return: C{False} if it has been.
         """
-        for line in (self._urgent, self._waiting):
-            if request in line:
-                line.remove(request)
+        for requests in self._lines.values():
+            if request in requests:
+                requests.remove(request)
                 return True
         return False
 
@@ -196,22 +224,30 @@ class Channel:
         if self._pumping:
             return
         self._pumping = True
-        while self.state is ChannelState.IDLE and (self._urgent or self._waiting):
-            isUrgent = bool(self._urgent) and not (
-                self._lastWasUrgent and self._waiting
-            )
-            self._lastWasUrgent = isUrgent
-            self._ask((self._urgent if isUrgent else self._waiting).popleft())
+        while self.state is ChannelState.IDLE and any(self._lines.values()):
+            self._last = self._next()
+            self._ask(self._lines[self._last].popleft())
         self._pumping = False
+
+    def _next(self) -> Line:
+        """
+        @return: The line whose turn it is.
+        """
+        if self._lines[Line.CLOSINGS]:
+            return Line.CLOSINGS
+        if not self._lines[Line.CALLS]:
+            return Line.ITEMS
+        isCallsTurn = self._last is Line.ITEMS or not self._lines[Line.ITEMS]
+        return Line.CALLS if isCallsTurn else Line.ITEMS
 
     def _ask(self, request: Request) -> None:
         self.state = ChannelState.ASKING
         self.inHand = request
-        packet, request.packet = request.packet, b""
+        packet, request.packet = request.packet, []
         request.sentAt = perf_counter()
         self._poller.ask(packet).addCallbacks(self._answered, self._lost)
 
-    def _answered(self, packet: bytes) -> None:
+    def _answered(self, packet: Packet) -> None:
         request, self.inHand = self.inHand, None
         if request is None or request.sentAt is None:
             return
@@ -223,6 +259,9 @@ class Channel:
             return
         if self.state is ChannelState.ASKING:
             self.state = ChannelState.IDLE
+        # What it has told meanwhile comes first: the log records of a call are
+        # there when its Deferred fires.
+        self.child.catchUp()
         request.replied.callback(reply)
         self._pump()
 
@@ -233,6 +272,9 @@ class Channel:
         """
         if self.inHand is not None and failure.check(*UNREAD):
             self.inHand.sentAt = None
+        if not failure.check(EOFError, OSError):
+            error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
+            self._fault = f" after its answer could not be read ({error})"
         if self.state is ChannelState.ASKING:
             self.state = ChannelState.ENDING
             self.child.terminate()
@@ -266,11 +308,21 @@ class Channel:
     def _isOver(self, died: WorkerDied) -> None:
         self.state = ChannelState.ENDED
         requests = [] if self.inHand is None else [self.inHand]
-        requests += [*self._urgent, *self._waiting]
-        self._urgent.clear()
-        self._waiting.clear()
+        for request in requests:
+            if request.sentAt is not None and request.about is not None:
+                self.lost = request.about()
+        if self.endReason is None:
+            self.whenDied(died)
+        for line in self._lines.values():
+            requests += line
+            line.clear()
         for request in requests:
             request.replied.errback(died)
         if not self.up.called:
             self.up.callback(died)
         self.ended.callback(died)
+
+
+def _raiseIfDead(died: WorkerDied | None) -> None:
+    if died is not None:
+        raise died

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from asynqueue import entry
 from asynqueue.deferreds import deferUntilEnded
 from asynqueue.errors import StartFailed
+from asynqueue.reports import Reports, canBeHeard
 
 KILL_AFTER = 1.0
 """
@@ -106,6 +107,8 @@ class Child:
         process could not be started.
     @ivar pid: Its ID, C{None} before it is started.
     @ivar exitcode: Its exit code, C{None} before it has ended.
+    @ivar stack: What C{faulthandler} has written about the fault that it ended
+        by, C{None} if there was none.
     """
 
     def __init__(
@@ -115,11 +118,13 @@ class Child:
         self.died: Deferred[int | None] = Deferred()
         self.pid: int | None = None
         self.exitcode: int | None = None
+        self.stack: str | None = None
         self._context = context
         self._settings = settings
         self._reactor = reactor
         self._lock = threading.Lock()
         self._process: Any = None
+        self._reports: Reports | None = None
         self._mustEnd = False
         self._killCall: Any = None
         self._thread = threading.Thread(
@@ -143,6 +148,13 @@ class Child:
         @return: C{True} from when the process is started until it has ended.
         """
         return self._process is not None
+
+    def catchUp(self) -> None:
+        """
+        Hears what the process has told by now.
+        """
+        if self._reports is not None:
+            self._reports.catchUp()
 
     def terminate(self) -> None:
         """
@@ -176,38 +188,55 @@ class Child:
         """
         tell = self._reactor.callFromThread
         try:
-            process, near = self._launch()
+            process, *nears = self._launch()
         except BaseException:
             tell(self._ended, self._failed, Failure())
             return
-        tell(self.started.callback, near)
+        tell(self._isUp, *nears)
         # Told, and so not held here for as long as the process lives.
-        del near
+        del nears
         exitCode = _awaitEnd(process)
         with self._lock:
             self._process = None
             _close(process)
         tell(self._ended, self._isDead, exitCode)
 
-    def _launch(self) -> tuple[Any, Any]:
-        near, far = self._context.Pipe()
+    def _launch(self) -> list[Any]:
+        """
+        @return: The process, the near end of its pipe, and the read end of its
+            report pipe if it has one.
+        """
+        pipes = [self._context.Pipe()]
         try:
+            if canBeHeard(self._reactor):
+                pipes.append(self._context.Pipe(duplex=False))
             process = self._context.Process(  # type: ignore[attr-defined]
-                target=entry.main, args=(far, self._settings), name="asynqueue worker"
+                target=entry.main,
+                args=(pipes[0][1], self._settings, *[far for _, far in pipes[1:]]),
+                name=self._settings.name,
             )
             with _starting:
                 process.start()
         except BaseException:
-            near.close()
+            for near, _ in pipes:
+                near.close()
             raise
         finally:
-            far.close()
+            for _, far in pipes:
+                far.close()
         with self._lock:
             self.pid = process.pid
             self._process = process
             if self._mustEnd:
                 process.kill()
-        return process, near
+        return [process, *[near for near, _ in pipes]]
+
+    def _isUp(self, near: Any, reports: Any = None) -> None:
+        if reports is not None:
+            self._reports = Reports(
+                reports, self._settings.worker, self.pid, self._reactor
+            )
+        self.started.callback(near)
 
     def _ended(self, f: Any, result: Any) -> None:
         """
@@ -228,6 +257,8 @@ class Child:
 
     def _isDead(self, exitCode: int | None) -> None:
         self.exitcode = exitCode
+        if self._reports is not None:
+            self.stack = self._reports.finish()
         self.died.callback(exitCode)
 
 

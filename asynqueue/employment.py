@@ -4,7 +4,7 @@ What a worker goes through in a queue, from being hired to being let go.
 
 from collections.abc import Hashable
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
@@ -12,24 +12,13 @@ from twisted.python.failure import Failure
 
 from asynqueue.assignments import AssignmentFactory, entrust, release
 from asynqueue.deferreds import branch
+from asynqueue.employer import Employer, Update
 from asynqueue.errors import WorkerError, asFailure
 from asynqueue.interfaces import IRestartable
 from asynqueue.messages import Status
 from asynqueue.reactors import theReactor
+from asynqueue.restarts import MAX_DEATHS, PAUSE, Restarts
 from asynqueue.task import Task
-
-ATTEMPTS = 4
-"""
-How often in a row a worker that has been up before may fail to come up again
-before it is given up. One that never was is given up the first time: what went
-wrong would go wrong again.
-"""
-
-PAUSE = 0.1
-"""
-How long to wait, in seconds, before its second attempt; twice as long before
-each further one.
-"""
 
 
 class EmployeeState(Enum):
@@ -44,60 +33,34 @@ class EmployeeState(Enum):
     LEFT = "takes no more tasks"
 
 
-class Update(NamedTuple):
-    """
-    One worker's copy of an update, and the update that it is a copy of.
-    """
-
-    task: Task
-    origin: Task
-
-
-class Employer:
-    """
-    What an L{Employee} needs of whoever hired it. Override me.
-    """
-
-    def savedUpdates(self, series: "list[Hashable]") -> "list[Task]":
-        """
-        @return: The updates that a newcomer with these qualifications runs.
-        """
-        return []
-
-    def ready(self) -> None:
-        """
-        An employee has become ready for a task.
-        """
-
-    def returned(self, tasks: "list[Task]") -> None:
-        """
-        An employee gives back tasks that it had but did not begin.
-        """
-
-    def lost(self, employee: "Employee", why: Failure) -> None:
-        """
-        An employee will never take tasks again.
-        """
-
-
 class Employee:
     """
     I see one worker through its employment.
+
+    One that cannot come up the first time is given up at once: what went wrong
+    would go wrong again. Later it may begin anew as often as L{Restarts} allows.
 
     @ivar worker: The L{IWorker<asynqueue.interfaces.IWorker>} provider.
     @ivar state: An L{EmployeeState}.
     @ivar hired: A Deferred that fires with the worker's ID when it first takes
         tasks, or is let go before; or fails if it never came up.
+    @ivar calls: How many calls it has finished since it last began.
     @ivar unfinished: The tasks that it had not done when it left.
     """
 
     log = Logger()
 
     def __init__(
-        self, worker: Any, employer: Employer, factory: AssignmentFactory, reactor: Any
+        self,
+        worker: Any,
+        employer: Employer,
+        factory: AssignmentFactory,
+        reactor: Any,
+        maxDeaths: int | None = MAX_DEATHS,
     ) -> None:
         self.worker = worker
         self.state = EmployeeState.PREPARING
+        self.calls = 0
         self.hired: Deferred[int] = Deferred()
         self.unfinished: list[Task] = []
         self._employer = employer
@@ -105,10 +68,11 @@ class Employee:
         self._reactor = reactor
         self._backlog: list[Update] = []
         self._updating: dict[Task, Task] = {}
-        self._attempts = 0
+        self._restarts = Restarts(maxDeaths, reactor)
         self._preparing: Deferred[None] = succeed(None)
         self._nextAttempt: Any = None
         self._patience: Any = None
+        self._hurries = False
         self._left: Deferred[list[Task]] = Deferred()
         worker.setResignator(self.resigned)
 
@@ -124,6 +88,7 @@ class Employee:
         Has the worker come up, run the updates, and then take tasks.
         """
         self.state = EmployeeState.PREPARING
+        self.calls = 0
         self._preparing = Deferred.fromCoroutine(self._comeUp())
         self._preparing.addCallbacks(lambda _: self._cameUp(), self._cameNotUp)
 
@@ -139,10 +104,10 @@ class Employee:
 
     def finished(self) -> None:
         """
-        The worker has done a task and is ready for another.
+        The worker has done a task.
         """
-        self._attempts = 0
-        self.offer()
+        self.calls += 1
+        self._restarts.finished()
 
     def update(self, origin: Task) -> "Deferred[tuple[Any, Any]]":
         """
@@ -169,25 +134,23 @@ class Employee:
             self._crash()
             return
         wasWorking = self.state is EmployeeState.WORKING
+        wasIdle = self._factory.isWaiting(self.worker)
         self.state = EmployeeState.PREPARING
         self._factory.cancelRequests(self.worker)
-        self._regain()
+        inCall = not self._regain() and not wasIdle
         if not wasWorking:
             self._preparing.cancel()
         elif self._hasLeft():
             # Whoever took its tasks over has let it go.
             return
-        elif self._attempts >= ATTEMPTS:
-            self._giveUp(
-                self._failure(
-                    f"was given up: {ATTEMPTS} times in a row it resigned before it "
-                    "had begun what it was given"
-                )
-            )
-        elif IRestartable.providedBy(self.worker):
+        elif not IRestartable.providedBy(self.worker):
+            self._giveUp(self._failure("resigned"))
+        elif self.worker.death is None:
+            # It was told to end what it ran on, and that is nobody's fault.
             self.begin()
         else:
-            self._giveUp(self._failure("resigned"))
+            self._restarts.died(self.worker.death, inCall)
+            self._beginAnew(self._restarts.pause)
 
     def leave(self, timeout: float | None, crash: bool) -> "Deferred[list[Task]]":
         """
@@ -206,12 +169,35 @@ class Employee:
         if crash:
             self.crash()
         else:
-            if timeout is not None:
-                self._patience = theReactor(self._reactor).callLater(
-                    timeout, self.crash
-                )
-            self.worker.stop().addBoth(self._gone)
+            self.hurry(timeout)
         return self.left()
+
+    def retire(self) -> "Deferred[list[Task]]":
+        """
+        Takes no more tasks, and lets the worker, an
+        L{IRenewable<asynqueue.interfaces.IRenewable>}, go when all is done that
+        came of those that it has, however long that takes, unless I am to
+        L{hurry}.
+
+        @return: A Deferred like that of L{leave}.
+        """
+        self._retire(self._failure("was replaced"))
+        self.worker.settled().addBoth(lambda _: self.hurry(None))
+        return self.left()
+
+    def hurry(self, timeout: float | None) -> None:
+        """
+        Has the worker, which takes no more tasks, stop, unless it was to stop
+        already.
+
+        @param timeout: As of L{leave}.
+        """
+        if self._hurries or self._left.called:
+            return
+        self._hurries = True
+        if timeout is not None:
+            self._patience = theReactor(self._reactor).callLater(timeout, self.crash)
+        self.worker.stop().addBoth(self._gone)
 
     def left(self) -> "Deferred[list[Task]]":
         """
@@ -282,16 +268,18 @@ class Employee:
                 updates.append(Update(task, origin))
         return tasks, updates
 
-    def _regain(self) -> None:
+    def _regain(self) -> bool:
         """
         Makes the worker crash. What it had not done is done by others, but its
         updates by itself in its next life.
+
+        @return: C{True} if it had tasks that it had not begun.
         """
         tasks, updates = self._takeBack()
         self._backlog[:0] = updates
         if tasks:
-            self._attempts += 1
             self._employer.returned(tasks)
+        return bool(tasks)
 
     def _crash(self) -> None:
         """
@@ -312,6 +300,7 @@ class Employee:
         if self.state is EmployeeState.LEFT:
             return
         self.state = EmployeeState.WORKING
+        self._restarts.cameUp()
         if not self.hired.called:
             self.hired.callback(self.worker.ID)
         self.offer()
@@ -320,16 +309,33 @@ class Employee:
         if self.state is EmployeeState.LEFT:
             return
         if why.check(CancelledError):
-            why = self._failure("resigned before it could take tasks")
-        self._attempts += 1
-        if self.hired.called and self._attempts < ATTEMPTS:
-            self._nextAttempt = theReactor(self._reactor).callLater(
-                PAUSE * 2 ** (self._attempts - 1), self.begin
-            )
-            # It may well be up, and have failed to run an update.
-            self._regain()
-        else:
+            why = self._whyResigned()
+        if not self.hired.called:
             self._giveUp(why)
+            return
+        # It may well be up, and have failed to run an update.
+        self._regain()
+        if not self._hasLeft():
+            error: Any = why.value
+            self._restarts.died(error)
+            self._beginAnew(max(self._restarts.pause, PAUSE))
+
+    def _whyResigned(self) -> Failure:
+        if IRestartable.providedBy(self.worker) and self.worker.death is not None:
+            return Failure(self.worker.death)
+        return self._failure("resigned before it could take tasks")
+
+    def _beginAnew(self, pause: float) -> None:
+        """
+        Has the worker come up again after a pause in seconds, unless it has died
+        too often.
+        """
+        if self._restarts.tooMany:
+            self._giveUp(Failure(self._restarts.error(self.worker)))
+        elif pause:
+            self._nextAttempt = theReactor(self._reactor).callLater(pause, self.begin)
+        else:
+            self.begin()
 
     def _giveUp(self, why: Failure) -> None:
         self._retire(why)

@@ -13,6 +13,7 @@ import threading
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
+from asynqueue import reporting
 from asynqueue.universe import ProcessUniverse
 
 
@@ -24,22 +25,48 @@ class Settings(NamedTuple):
     @ivar useReactor: C{True} to run a Twisted reactor.
     @ivar forked: C{True} if the process is a copy of its parent and has the
         parent's descriptors.
+    @ivar pickler: The name of what pickles the results.
+    @ivar worker: The ID of its worker, C{None} if that has none.
+    @ivar levels: The levels that loggers have in the parent, by name; C{None} if
+        the parent is not to be told of log records.
     """
 
     raw: bool = False
     useReactor: bool = False
     forked: bool = False
+    pickler: str = "pickle"
+    worker: int | None = None
+    levels: reporting.Levels | None = None
+
+    @property
+    def name(self) -> str:
+        """
+        What the process is called.
+        """
+        name = "asynqueue worker"
+        return name if self.worker is None else f"{name} {self.worker}"
 
 
-def main(connection: "Connection[bytes, bytes]", settings: Settings) -> None:
+def main(
+    connection: "Connection[bytes, bytes]",
+    settings: Settings,
+    reports: "Connection[bytes, bytes] | None" = None,
+) -> None:
     """
     Runs a worker process from its beginning to its end.
+
+    @param connection: The far end of its pipe.
+    @param reports: The write end of its report pipe, C{None} if nobody would read
+        what it tells.
     """
     resetSignals()
     parent = multiprocessing.process.parent_process()
     sentinel = None if parent is None else parent.sentinel
     if settings.forked:
-        letGoOfDescriptors({connection.fileno(), sentinel})
+        told = None if reports is None else reports.fileno()
+        letGoOfDescriptors({connection.fileno(), sentinel, told})
+    if reports is not None:
+        reporting.begin(reports, settings.levels)
     if sentinel is not None:
         # The sentinel may be the pipe through which I was told what to run, and
         # on which the parent is still busy. Not any more once it has spoken.
@@ -48,9 +75,9 @@ def main(connection: "Connection[bytes, bytes]", settings: Settings) -> None:
     if settings.useReactor:
         from asynqueue import reactorside
 
-        reactorside.serve(connection, settings.raw)
+        reactorside.serve(connection, settings.raw, settings.pickler)
     else:
-        ProcessUniverse(settings.raw).loop(connection)
+        ProcessUniverse(settings.raw, pickler=settings.pickler).loop(connection)
     connection.close()
 
 

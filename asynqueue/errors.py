@@ -2,8 +2,10 @@
 Everything that goes wrong.
 """
 
+import itertools
 import pickle
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.python.failure import Failure
@@ -12,11 +14,13 @@ from zope.interface import Invalid
 from asynqueue.messages import describe
 
 __all__ = [
+    "CrashLoop",
     "ImplementationError",
     "InvariantError",
     "NotReadyError",
     "PicklingError",
     "ProcessError",
+    "QueueFull",
     "QueueRunError",
     "RemoteTraceback",
     "StartFailed",
@@ -30,11 +34,23 @@ __all__ = [
     "harmless",
 ]
 
+INNERMOST = 8
+"""
+How many functions of a stack the text of an error tells of: those where the fault
+is, not those by which every call is made.
+"""
+
 
 class QueueRunError(Exception):
     """
     The queue is not running: it was shut down before the call was made, or
     before the call came to its turn.
+    """
+
+
+class QueueFull(Exception):
+    """
+    As many calls wait as the queue takes, and this one was to be refused then.
     """
 
 
@@ -88,17 +104,29 @@ class WorkerDied(WorkerError):
     @ivar pid: The process's ID, or C{None} if it never had one.
     @ivar exitCode: Its exit code, negative for the signal that killed it, or
         C{None} if it is not known.
+    @ivar stack: What C{faulthandler} had it write when it died of a fault, such
+        as a SIGSEGV: what each of its threads was doing. C{None} if there is
+        nothing. My text has the part of it that matters most.
     """
 
     def __init__(
-        self, text: str, pid: int | None = None, exitCode: int | None = None
+        self,
+        text: str,
+        pid: int | None = None,
+        exitCode: int | None = None,
+        stack: str | None = None,
     ) -> None:
         super().__init__(text)
+        self.text = text
         self.pid = pid
         self.exitCode = exitCode
+        self.stack = stack
+
+    def __str__(self) -> str:
+        return self.text + aboutFault(self.stack)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (str(self), self.pid, self.exitCode)
+        return type(self), (self.text, self.pid, self.exitCode, self.stack)
 
 
 class StartFailed(WorkerDied):
@@ -106,6 +134,35 @@ class StartFailed(WorkerDied):
     A worker's process ended before it was ready for calls, or could not even be
     started.
     """
+
+
+class CrashLoop(WorkerDied):
+    """
+    A worker was given up, because it died again and again before it had finished
+    a call.
+
+    @ivar times: How often it did.
+    @ivar exitCodes: A list of the last exit codes, as of I{exitCode}, the latest
+        last.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        pid: int | None = None,
+        exitCode: int | None = None,
+        times: int = 0,
+        exitCodes: Sequence[int | None] = (),
+    ) -> None:
+        super().__init__(text, pid, exitCode)
+        self.times = times
+        self.exitCodes = list(exitCodes)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (
+            type(self),
+            (str(self), self.pid, self.exitCode, self.times, self.exitCodes),
+        )
 
 
 class RemoteTraceback(Exception):
@@ -143,11 +200,35 @@ def aboutExit(exitCode: int | None) -> str:
         return "an exit code that is not known"
     if exitCode >= 0:
         return f"exit code {exitCode}"
+    name = signalName(exitCode)
+    return f"signal {-exitCode}" + (f" ({name})" if name else "")
+
+
+def signalName(exitCode: int | None) -> str | None:
+    """
+    @return: The name of the signal that an exit code tells of, C{None} if it
+        tells of none, or of one that has no name.
+    """
     try:
-        name = signal.Signals(-exitCode).name
+        return signal.Signals(-(exitCode or 0)).name
     except ValueError:
-        return f"signal {-exitCode}"
-    return f"signal {-exitCode} ({name})"
+        return None
+
+
+def aboutFault(stack: str | None) -> str:
+    """
+    @param stack: What C{faulthandler} has written, or C{None}.
+    @return: What it begins with, and the innermost functions, L{INNERMOST} at
+        most, of the thread that it calls the current one: lines, each with a
+        line break before it.
+    """
+    title, _, rest = (stack or "").partition("\n")
+    current = rest.find("Current thread 0x")
+    frames = itertools.takewhile(
+        lambda line: line.startswith("  "), rest[max(current, 0) :].split("\n")[1:]
+    )
+    lines = [title, *itertools.islice(frames, INNERMOST)] if title else []
+    return "".join(f"\n{line}" for line in lines)
 
 
 def asFailure(result: Any) -> Failure:

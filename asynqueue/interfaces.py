@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface, invariant
 
 from asynqueue import errors
 
-__all__ = ["ICanceller", "IPoller", "IRestartable", "IWorker"]
+__all__ = ["ICanceller", "IPoller", "IRenewable", "IRestartable", "IWorker"]
 
 
 def _qualificationsAreLists(worker: object) -> None:
@@ -75,12 +75,47 @@ class IRestartable(IWorker):
     I am a worker that can begin anew after it has resigned.
     """
 
+    death = Attribute(
+        "The WorkerDied that tells how what I ran on ended when I last resigned, "
+        "C{None} if somebody had me end it."
+    )
+
     def start() -> "Deferred[None]":
         """
         Begins, if I have not yet begun, or anew, if what I ran on is gone.
 
         @return: A Deferred that fires when I am up, or fails with a
             L{WorkerDied<asynqueue.errors.WorkerDied>} if I will never be.
+        """
+
+
+class IRenewable(IWorker):
+    """
+    I am a worker that is worn out some day, and can be replaced.
+    """
+
+    def isWorn(calls: int) -> bool:
+        """
+        Is asked between calls.
+
+        @param calls: How many I have finished since I began, or began anew.
+            Updates are none.
+        @return: C{True} if I should be replaced. I can go on as before.
+        """
+
+    def successor() -> Any:
+        """
+        Makes another worker like me, with my qualifications.
+
+        @return: It, not begun.
+        """
+
+    def settled() -> "Deferred[None]":
+        """
+        Waits for what I have, without hurry. I am given nothing more.
+
+        @return: A Deferred that fires when my tasks are done, and the iterators
+            that came of them have been read to their ends or closed.
         """
 
 
@@ -115,10 +150,12 @@ class IPoller(Interface):
         @param connection: The near end, a C{multiprocessing} connection.
         """
 
-    def ask(packet: bytes) -> "Deferred[bytes]":
+    def ask(packet: Any) -> "Deferred[Any]":
         """
         Sends a packet. I am not asked again before I have answered.
 
+        @param packet: A L{packet<asynqueue.packets>}: a list of its parts, which
+            I use up.
         @return: A Deferred that fires with the packet that answers it, or
             fails with C{EOFError} or C{OSError} if the far end is gone, or I
             have hung up.

@@ -3,6 +3,7 @@ What tasks become in one worker process.
 """
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -12,9 +13,9 @@ from twisted.python.failure import Failure
 from asynqueue.about import aboutCall
 from asynqueue.channel import Channel, Request
 from asynqueue.deferreds import branch
-from asynqueue.errors import WorkerDied
 from asynqueue.messages import Call, Status, pack
 from asynqueue.picklable import notPicklable
+from asynqueue.picklers import MakePickler, byName
 from asynqueue.remotes import RemoteIterators
 from asynqueue.replies import Reply
 from asynqueue.task import Task
@@ -41,16 +42,22 @@ class Life:
     """
 
     def __init__(
-        self, channel: Channel, record: Callable[[float, float], Any], reactor: Any
+        self,
+        channel: Channel,
+        record: Callable[[float, float], Any],
+        reactor: Any,
+        makePickler: MakePickler = byName,
     ) -> None:
         """
         @param record: Is called for each call that has been sent and is over,
             with the seconds until its result was here, and those that it ran
             there: 0.0 if the process did not live to tell.
+        @param makePickler: What pickles the calls.
         """
         self.channel = channel
         self.iterators = RemoteIterators(channel, reactor)
         self._record = record
+        self._makePickler = makePickler
         self._charges: dict[Task, Charge] = {}
         self._whenIdle: list[Deferred[None]] = []
 
@@ -71,11 +78,13 @@ class Life:
         """
         number = self.channel.number()
         try:
-            packet = pack(Call(number, task.raw), task.callTuple)
+            packet = pack(Call(number, task.raw), task.callTuple, self._makePickler)
         except BaseException as e:
-            task.callback((Status.ERROR, notPicklable(task.callTuple, e)))
+            error = notPicklable(task.callTuple, e, self._makePickler)
+            task.callback((Status.ERROR, error))
             return succeed(None)
         request = self.channel.request(number, packet)
+        request.about = partial(aboutCall, task.callTuple)
         charge = self._charges[task] = Charge(request, Deferred())
         request.replied.addCallbacks(
             self._answered, self._lost, (task, charge), {}, (task, charge)
@@ -112,14 +121,24 @@ class Life:
         """
         Lets what I have come to its end, and then the process.
         """
-        if self._charges:
-            idle: Deferred[None] = Deferred()
-            self._whenIdle.append(idle)
-            await idle
+        await self._idle()
         await self.iterators.drained()
         ended = branch(self.channel.ended)
         self.channel.stop()
         await ended
+
+    async def settled(self) -> None:
+        """
+        Waits until no task is here and no iterator open, however long they take.
+        """
+        await self._idle()
+        await self.iterators.allEnded()
+
+    async def _idle(self) -> None:
+        if self._charges:
+            idle: Deferred[None] = Deferred()
+            self._whenIdle.append(idle)
+            await idle
 
     def _answered(self, reply: Reply, task: Task, charge: Charge) -> None:
         self._record(reply.seconds, reply.answer.seconds)
@@ -138,13 +157,7 @@ class Life:
         self._record(perf_counter() - sentAt, 0.0)
         if not self._discard(task):
             return
-        child = self.channel.child
-        died = WorkerDied(
-            f"{self.channel.aboutDeath()} in the middle of the call "
-            f"{aboutCall(task.callTuple)}",
-            child.pid,
-            child.exitcode,
-        )
+        died = self.channel.died(f" in the middle of the call {self.channel.lost}")
         task.callback((Status.ERROR, died))
 
     def _discard(self, task: Task) -> bool:

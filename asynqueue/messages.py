@@ -1,37 +1,27 @@
 """
 What crosses the pipe between a worker and its process, and nothing else.
 
-A I{packet} is two pickles in a row: an I{envelope}, one of the named tuples
-below, which can always be read; and its I{contents}, which belong to the user
-and may fail to pickle or to load. Because the envelope is read first, a packet
-whose contents are broken can still be answered.
+A L{packet<asynqueue.packets>} begins with two pickles: an I{envelope}, one of the
+named tuples below, which can always be read; and its I{contents}, which belong to
+the user and may fail to pickle or to load. Because the envelope is read first, a
+packet whose contents are broken can still be answered. What is large in the
+contents are the parts after them, see L{asynqueue.contents}.
 
 Near to far go L{Hello}, L{Call}, L{Next}, L{Close} and L{Stop}; far to near
 goes one L{Answer} for each, bearing its number.
 
-A packet longer than L{AT_ONCE} is announced to the near side by one of
-L{announcement}'s, so that whoever finds a packet in the pipe knows whether
-reading it can take long.
-
 Standard library only: the far side imports me.
 """
 
-import io
 import pickle
 import traceback
 from collections.abc import Callable
 from enum import Enum
-from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
-AT_ONCE = 4096
-"""
-The longest packet, in bytes, that is written and read in one piece: any pipe
-takes it without blocking while it is empty. (The default buffer of a local
-socket holds 208 KiB on Linux and 8 KiB on macOS.)
-"""
-
-_ANNOUNCEMENT = b"asynqueue: a packet longer than AT_ONCE follows"
+from asynqueue.contents import Contents
+from asynqueue.packets import Packet, Pieces
+from asynqueue.picklers import MakePickler, byName
 
 
 class Status(bytes, Enum):
@@ -162,45 +152,55 @@ class Raised(NamedTuple):
     pickled: bytes | None
 
 
-def pack(envelope: tuple[Any, ...], contents: object = None) -> bytes:
+def pack(
+    envelope: tuple[Any, ...],
+    contents: object = None,
+    makePickler: MakePickler = byName,
+) -> Packet:
     """
     Makes a packet.
 
     @param envelope: One of the named tuples above.
-    @param contents: Any object. Besides what C{pickle} takes, whatever
-        C{multiprocessing} can hand over: sockets, connections.
+    @param contents: Any object that the pickler takes.
+    @param makePickler: One of those in L{asynqueue.picklers}.
+    @return: The envelope, the contents, and their large buffers. These are not
+        copied: until the packet has been sent, they are the object's own.
     @raise Exception: whatever pickling the contents raises.
     """
-    packet = io.BytesIO()
-    pickle.dump(envelope, packet, pickle.HIGHEST_PROTOCOL)
-    ForkingPickler(packet, pickle.HIGHEST_PROTOCOL).dump(contents)
-    return packet.getvalue()
+    pickled = Contents()
+    makePickler(pickled, pickled.staysInBand).dump(contents)
+    head = pickle.dumps(envelope, pickle.HIGHEST_PROTOCOL)
+    return [head, pickled, *pickled.buffers]
 
 
-def unpack(packet: bytes) -> tuple[Any, Callable[[], Any]]:
+def dumps(obj: object, makePickler: MakePickler = byName) -> bytes:
     """
-    Opens a packet.
-
-    @return: The envelope, and a callable that loads the contents and raises
-        whatever loading them raises.
+    @return: An object as a pickle, its large buffers included.
+    @raise Exception: whatever pickling it raises.
     """
-    stream = io.BytesIO(packet)
-    envelope = pickle.load(stream)
-    return envelope, lambda: pickle.load(stream)
+    stream = Pieces()
+    makePickler(stream, None).dump(obj)
+    return b"".join(stream)
 
 
-def announcement(packet: bytes) -> bytes | None:
+def unpack(packet: Packet) -> tuple[Any, Callable[[], Any]]:
     """
-    @return: What to send ahead of a packet, or C{None} if it is short.
-    """
-    return _ANNOUNCEMENT if len(packet) > AT_ONCE else None
+    Opens a packet that was received.
 
+    @return: The envelope, and a callable, to be called once, that loads the contents
+        and raises whatever loading them raises.
+    """
+    envelope, *rest = packet
+    packet.clear()
 
-def isAnnouncement(packet: bytes) -> bool:
-    """
-    @return: C{True} if the packet only says that a long one follows.
-    """
-    return packet == _ANNOUNCEMENT
+    def load() -> Any:
+        contents, *buffers = rest
+        rest.clear()
+        if contents is None or None in buffers:
+            raise MemoryError("It is larger than the memory that is left here")
+        return pickle.loads(contents, buffers=buffers)
+
+    return pickle.loads(envelope), load
 
 
 def describe(exception: BaseException) -> str:
@@ -214,7 +214,7 @@ def describe(exception: BaseException) -> str:
         return f"<its text cannot be had: __str__ raised {type(broken).__name__}>"
 
 
-def raised(exception: BaseException) -> Raised:
+def raised(exception: BaseException, makePickler: MakePickler = byName) -> Raised:
     """
     @return: The exception as a L{Raised}, which always pickles.
     """
@@ -222,7 +222,7 @@ def raised(exception: BaseException) -> Raised:
     pickled: bytes | None = None
     if isinstance(exception, Exception):
         try:
-            pickled = pickle.dumps(exception, pickle.HIGHEST_PROTOCOL)
+            pickled = dumps(exception, makePickler)
         except BaseException:
             # Its name, text and traceback cross all the same.
             pickled = None

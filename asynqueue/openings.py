@@ -123,10 +123,9 @@ class OpenIterators:
                 cause=error.__cause__ or "",
             )
 
-    def drained(self) -> "Deferred[None]":
+    def allEnded(self) -> "Deferred[None]":
         """
-        Waits for all iterators to end, and closes those that nobody asks for
-        items.
+        Waits for all iterators to end, however slowly they are read.
 
         @return: A Deferred that fires when none is open.
         """
@@ -134,7 +133,17 @@ class OpenIterators:
             return succeed(None)
         d: Deferred[None] = Deferred()
         self._waiters.append(d)
-        if self._sweep is None:
+        return d
+
+    def drained(self) -> "Deferred[None]":
+        """
+        Waits for all iterators to end, and closes those that nobody asks for
+        items.
+
+        @return: A Deferred that fires when none is open.
+        """
+        d = self.allEnded()
+        if self._open and self._sweep is None:
             self._asked.clear()
             self._sweep = self._reactor.callLater(LINGER, self._closeIdle)
         return d

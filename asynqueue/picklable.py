@@ -3,35 +3,35 @@ Why a call could not be pickled.
 """
 
 from collections.abc import Iterator
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from asynqueue.about import aboutCall, aboutCallable, aboutObject
 from asynqueue.errors import PicklingError
-from asynqueue.messages import describe
+from asynqueue.messages import describe, dumps
+from asynqueue.picklers import RULE, MakePickler, byName
 from asynqueue.runner import CallTuple
 
 
-def notPicklable(callTuple: CallTuple, error: BaseException) -> PicklingError:
+def notPicklable(
+    callTuple: CallTuple, error: BaseException, makePickler: MakePickler = byName
+) -> PicklingError:
     """
     Finds out which part of a call cannot be pickled.
 
     @param error: What pickling the whole call raised.
+    @param makePickler: What was to pickle it.
     @return: An exception that names the part and says what to do.
     """
     culprit = "it"
     for name, part in _parts(callTuple):
         try:
-            ForkingPickler.dumps(part)
+            dumps(part, makePickler)
         except BaseException as e:
             culprit, error = name, e
             break
     wrong = PicklingError(
         f"The call {aboutCall(callTuple)} was not made, because {culprit} cannot be "
-        f"pickled: {type(error).__name__}: {describe(error)}. A worker process "
-        "gets copies of what it is sent: functions and classes have to be found "
-        "by name in a module (no lambda, no function within a function), and "
-        "values have to be picklable"
+        f"pickled: {type(error).__name__}: {describe(error)}. {RULE}"
     )
     wrong.__cause__ = error
     return wrong

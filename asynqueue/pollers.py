@@ -14,7 +14,15 @@ from zope.interface import implementer
 
 from asynqueue.interfaces import IPoller
 from asynqueue.looper import ThreadLooper
-from asynqueue.messages import AT_ONCE, isAnnouncement
+from asynqueue.packets import (
+    AT_ONCE,
+    Packet,
+    message,
+    parts,
+    receive,
+    receiveParts,
+    send,
+)
 from asynqueue.reactors import theReactor
 
 LONGEST = 1.0
@@ -77,7 +85,7 @@ class ThreadPoller:
     anything.
 
     What may take long, sending or reading more than
-    L{AT_ONCE<asynqueue.messages.AT_ONCE>} bytes, is the thread's as well.
+    L{AT_ONCE<asynqueue.packets.AT_ONCE>} bytes, is the thread's as well.
 
     @ivar interval: How long the thread waits before its first look, seconds.
     @ivar backoff: What the interval is multiplied by after each.
@@ -101,7 +109,7 @@ class ThreadPoller:
         self._reactor = theReactor(reactor)
         self._looper = looper or ThreadLooper(reactor=reactor)
         self._connection: Any = None
-        self._asked: Deferred[bytes] | None = None
+        self._asked: Deferred[Packet] | None = None
         self._nextLook: Any = None
         self._hungUp = True
         self._hangers: list[Deferred[None]] = []
@@ -114,18 +122,19 @@ class ThreadPoller:
         self._hungUp = False
         self.state = PollerState.IDLE
 
-    def ask(self, packet: bytes) -> "Deferred[bytes]":
+    def ask(self, packet: Packet) -> "Deferred[Packet]":
         """
         Sends a packet and waits for the one that answers it.
         """
         if self._hungUp:
             return fail(EOFError("There is no pipe"))
         d = self._asked = Deferred()
-        if len(packet) > AT_ONCE:
-            self._wait(packet)
+        short = message(packet)
+        if short is None:
+            self._wait(self._talk, packet)
             return d
         try:
-            self._connection.send_bytes(packet)
+            self._connection.send_bytes(short)
         except OSError:
             self._finish(Failure())
             return d
@@ -166,44 +175,45 @@ class ThreadPoller:
         try:
             if not self._connection.poll(0):
                 return False
-            packet = self._connection.recv_bytes()
-        except (EOFError, OSError):
+            received = self._connection.recv_bytes(AT_ONCE)
+            short = parts(received)
+        except Exception:
+            # The far end is gone, or something else has written into the pipe.
             self._finish(Failure())
+            return True
+        if short is None:
+            self._wait(receiveParts, received)
         else:
-            if isAnnouncement(packet):
-                self._wait(None)
-            else:
-                self._finish(packet)
+            self._finish(short)
         return True
 
     def _lookAgain(self) -> None:
         if not self._look():
-            self._wait(None)
+            self._wait(self._listen)
 
-    def _wait(self, packet: bytes | None) -> None:
+    def _wait(self, f: Callable[..., Packet], *args: Any) -> None:
+        """
+        Leaves to the thread what has still to be done with the pipe.
+        """
         self.state = PollerState.WAITING
         if self._hungUp:
             _wake(self._connection)
-        d = self._looper.deferToThread(self._talk, self._connection, packet)
+        d = self._looper.deferToThread(f, self._connection, *args)
         d.addBoth(self._finish)
 
-    def _talk(self, connection: Any, packet: bytes | None) -> bytes:
-        """
-        What the thread does: sends the packet, if it is still to be sent, and
-        reads the one that answers it.
-        """
-        if packet is not None:
-            connection.send_bytes(packet)
+    def _talk(self, connection: Any, packet: Packet) -> Packet:
+        send(connection, packet)
+        return self._listen(connection)
+
+    def _listen(self, connection: Any) -> Packet:
         for interval in intervals(self.interval, self.backoff):
             if connection.poll(interval):
-                answer: bytes = connection.recv_bytes()
-                if not isAnnouncement(answer):
-                    return answer
-            elif self._hungUp:
+                return receive(connection)
+            if self._hungUp:
                 break
         raise EOFError("Hung up")
 
-    def _finish(self, result: bytes | Failure) -> None:
+    def _finish(self, result: Packet | Failure) -> None:
         d, self._asked = self._asked, None
         self.state = PollerState.IDLE
         if d is not None:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from asynqueue.base import TaskQueue
 from asynqueue.checks import checkInteger
+from asynqueue.deaths import newHistory
 from asynqueue.processbase import ProcessBase
 from asynqueue.processworker import ProcessWorker
 from asynqueue.task import Task
@@ -21,7 +22,12 @@ class ProcessQueue(TaskQueue):
     """
     I am a L{TaskQueue<asynqueue.base.TaskQueue>} with a number of
     L{ProcessWorker}s. One whose process dies starts another, which runs the
-    saved updates before anything else.
+    saved updates before anything else. One that is worn out, by its I{maxCalls}
+    or I{maxMemory}, gets a successor.
+
+    @ivar deaths: The last L{Death<asynqueue.deaths.Death>}s of their processes
+        that nobody asked for, the latest at the right: a C{deque}. Each has also
+        been logged.
     """
 
     def __init__(
@@ -32,9 +38,13 @@ class ProcessQueue(TaskQueue):
         callStats: bool = False,
         useReactor: bool = False,
         context: Any = None,
+        pickler: str = "pickle",
         poller: Any = "thread",
         interval: float = 0.001,
         backoff: float = 1.10,
+        logs: bool = True,
+        maxCalls: int | None = None,
+        maxMemory: int | None = None,
         reactor: Any = None,
         **kw: Any,
     ) -> None:
@@ -55,13 +65,18 @@ class ProcessQueue(TaskQueue):
                 callStats=callStats,
                 useReactor=useReactor,
                 context=context,
+                pickler=pickler,
                 poller=poller,
                 interval=interval,
                 backoff=backoff,
+                logs=logs,
+                maxCalls=maxCalls,
+                maxMemory=maxMemory,
                 reactor=reactor,
             )
             for _ in range(N)
         ]
+        self.deaths = newHistory()
         super().__init__(*workers, reactor=reactor, **kw)
 
     @staticmethod
@@ -71,6 +86,15 @@ class ProcessQueue(TaskQueue):
             L{ProcessWorker.cores}.
         """
         return ProcessWorker.cores()
+
+    def attachWorker(self, worker: Any) -> "Deferred[int]":
+        """
+        As of L{TaskQueue<asynqueue.base.TaskQueue.attachWorker>}. The deaths of a
+        L{ProcessWorker}'s processes are kept in my history from now on.
+        """
+        if isinstance(worker, ProcessWorker):
+            worker.deaths = self.deaths
+        return super().attachWorker(worker)
 
     def stats(self) -> "Deferred[list[tuple[float, float]]]":
         """

@@ -4,23 +4,25 @@ A worker that runs calls in a process of its own.
 
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
+from functools import partial
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from asynqueue.channel import Channel
-from asynqueue.children import Child, getContext, refuseInBootstrap
+from asynqueue.children import Child, refuseInBootstrap
+from asynqueue.deaths import newHistory, record
 from asynqueue.deferreds import branch
-from asynqueue.entry import Settings
 from asynqueue.errors import WorkerDied, WorkerError
-from asynqueue.interfaces import ICanceller, IRestartable, IWorker
+from asynqueue.figures import Figures
+from asynqueue.interfaces import ICanceller, IRenewable, IRestartable, IWorker
 from asynqueue.life import Life
-from asynqueue.machine import cores, residentSet
 from asynqueue.messages import Status
-from asynqueue.pollers import checkPace, makePoller
+from asynqueue.picklers import findPickler
+from asynqueue.pollers import makePoller
 from asynqueue.reactors import theReactor
+from asynqueue.starting import Starter
 from asynqueue.task import Task
 
 __all__ = ["ProcessWorker", "WorkerState"]
@@ -38,8 +40,8 @@ class WorkerState(Enum):
     STOPPED = "has no process and will have none"
 
 
-@implementer(IWorker, IRestartable, ICanceller)
-class ProcessWorker:
+@implementer(IWorker, IRestartable, IRenewable, ICanceller)
+class ProcessWorker(Figures):
     """
     I run tasks in a process of my own.
 
@@ -47,7 +49,12 @@ class ProcessWorker:
     pipe, so it has to be something that can be found again over there: a
     function or class of a module that the process can import, or a method of a
     picklable instance of such a class. A lambda or a function within a function
-    is not. Whatever cannot be pickled fails alone, with an error that names it.
+    is not, unless the pickler is C{"cloudpickle"}. Whatever cannot be pickled fails
+    alone, with an error that names it.
+
+    That is done when I get the call, and large buffers, as C{numpy} arrays have, are
+    not even copied then but read when they are sent: leave what you gave to a call
+    as it is until its Deferred fires. What arrives are copies that can be changed.
 
     The process is started when I am attached to a queue or am first given a
     task, in a thread, because starting it takes a while. If it dies, the call
@@ -77,21 +84,20 @@ class ProcessWorker:
 
     That page tells of the efficiency of processes in AsynQueue: with calls of 0
     to 200 ms, 96.7 % at a backoff of 1.05 and 94.5 % at 1.10; with calls of 100
-    ms, 95.5 % and 99 %; with calls of a second, 97.5 % and 94.3 %. It advises
-    against a backoff below 1.10 with an interval of 1 ms, for the cost of the
-    looks. Here the looks are the thread's, not the reactor's, and no dead time
-    follows a long call.
+    ms, 95.5 % and 99 %; with calls of a second, 97.5 % and 94.3 %. Here no dead
+    time follows a long call.
 
     @cvar cQualified: The series that all of my class are qualified for,
         C{'process'} and C{'local'}.
     @ivar iQualified: A list of further series that I am qualified for.
-    @ivar callTimes: A list of what L{stats} gives.
-    @ivar process: The L{Child<asynqueue.children.Child>} that I have or last
-        had, C{None} before the first.
+    @ivar ID: What my queue knows me by, C{None} without one.
+    @ivar deaths: The last L{Death<asynqueue.deaths.Death>}s of my processes that
+        nobody asked for, the latest at the right: a C{deque}.
+    @ivar death: How the process that I last had died: a
+        L{WorkerDied<asynqueue.errors.WorkerDied>}, C{None} if it was ended.
     @ivar state: A L{WorkerState}.
     """
 
-    log = Logger()
     cQualified: ClassVar[list[Hashable]] = ["process", "local"]
 
     def __init__(
@@ -101,9 +107,13 @@ class ProcessWorker:
         callStats: bool = False,
         useReactor: bool = False,
         context: Any = None,
+        pickler: str = "pickle",
         poller: Any = "thread",
         interval: float = 0.001,
         backoff: float = 1.10,
+        maxCalls: int | None = None,
+        maxMemory: int | None = None,
+        logs: bool = True,
         reactor: Any = None,
         launch: Callable[..., Any] = Child,
     ) -> None:
@@ -116,11 +126,12 @@ class ProcessWorker:
         @param raw: C{True} if you want raw iterators to be returned instead of
             L{Deferator<asynqueue.deferator.Deferator>} instances. An iterator
             is then pickled like any value, which only some can be. You can
-            override this with the same keyword in a call.
+            override this by the same keyword in a call.
         @param callStats: C{True} if you want stats kept about how long the
             calls took to send and to run on the process. Obtain a list of the
-            call times here and on the process (2-tuples) with L{stats}. The
-            list grows by a tuple with each call.
+            call times here and on the process (2-tuples) with
+            L{stats<asynqueue.figures.Figures.stats>}. The list grows by a tuple
+            with each call.
         @param useReactor: C{True} to run a Twisted reactor in the process. A
             call may then return a Deferred or a coroutine, and what that comes
             to is its result. It works with and without I{raw}.
@@ -128,15 +139,31 @@ class ProcessWorker:
             method. C{"forkserver"} unless given, where there is one, else
             C{"spawn"}. With I{useReactor} it cannot be C{"fork"}: a copy of a
             process whose reactor runs has no use for another.
+        @param pickler: What pickles calls and results. C{"cloudpickle"} sends
+            lambdas, functions within functions and what is of C{__main__}, too, and
+            takes longer. C{pip install 'asynqueue[cloudpickle]'} installs it.
         @param poller: How I learn of answers: the name of a strategy from
             L{asynqueue.pollers.POLLERS}, or a callable that makes a provider
             of L{IPoller<asynqueue.interfaces.IPoller>}.
         @param interval: See above.
         @param backoff: See above.
+        @param maxCalls: How many calls a process does; a queue then has another
+            take its place, which was started meanwhile. Until that is up the
+            old one goes on, so it may do some more. C{None} for any number.
+        @param maxMemory: How large the resident set of a process may be between
+            calls, in kilobytes (1024 bytes), until a queue has another take its
+            place likewise. It is looked at every
+            L{PAUSE<asynqueue.deaths.PAUSE>} seconds at most, so 10 times a
+            second. C{None} for any size.
+        @param logs: C{True} to have what the process logs by the standard
+            C{logging} handled by the loggers of the same names here, as far as
+            they have let it pass when it was started. See
+            L{asynqueue.reports}.
         @param reactor: The reactor to use, the global one if C{None}.
         @param launch: Makes a L{Child<asynqueue.children.Child>} or the like.
-        @raise ValueError: if there is no such start method or poller, or the
-            interval or backoff is out of range.
+        @raise ValueError: if there is no such start method, pickler or poller, or
+            a number is out of range.
+        @raise ImportError: if the pickler is not installed.
         @raise TypeError: if I{series} is a string, or the context or poller is
             of no use.
         @raise RuntimeError: if this is a worker process that is still
@@ -145,54 +172,46 @@ class ProcessWorker:
         refuseInBootstrap()
         if isinstance(series, (str, bytes)):
             raise TypeError(f"series has to be a list of series, not {series!r}")
+        reactor = theReactor(reactor)
+        super().__init__(
+            makePoller(poller, interval, backoff, reactor),
+            callStats,
+            maxCalls,
+            maxMemory,
+            reactor,
+        )
         self.iQualified: list[Hashable] = list(series)
-        self.callStats = callStats
-        self.callTimes: list[tuple[float, float]] = []
-        self.process: Any = None
+        self.death: WorkerDied | None = None
         self.state = WorkerState.DOWN
-        self._context = getContext(context)
-        forked = self._context.get_start_method() == "fork"
-        if useReactor and forked:
-            raise ValueError(
-                "A forked process cannot run a reactor of its own, because it has "
-                "its parent's. Use the context 'forkserver' or 'spawn' with useReactor"
-            )
-        self._settings = Settings(raw=raw, useReactor=useReactor, forked=forked)
-        self._reactor = theReactor(reactor)
-        self._poller = makePoller(poller, interval, backoff, self._reactor)
-        self._launch = launch
+        self.deaths = newHistory()
+        self.ID: int | None = None
+        self._makePickler = findPickler(pickler)
+        self._reactor = reactor
+        settings: dict[str, Any] = {
+            "raw": raw,
+            "useReactor": useReactor,
+            "pickler": pickler,
+        }
+        self._starter = Starter(context, logs, reactor, launch, **settings)
+        self._makeAnother = partial(
+            type(self),
+            callStats=callStats,
+            context=context,
+            poller=poller,
+            maxCalls=maxCalls,
+            maxMemory=maxMemory,
+            logs=logs,
+            reactor=reactor,
+            launch=launch,
+            **settings,
+        )
         self._life: Life | None = None
         self._resignators: list[Callable[[], Any]] = []
-        self._whenStopped: list[Deferred[None]] = []
+        self._stopped: Deferred[None] | None = None
 
     def __repr__(self) -> str:
         pid = None if self.process is None else self.process.pid
         return f"<ProcessWorker {self.state.name}, process {pid}>"
-
-    @property
-    def interval(self) -> float:
-        """
-        The initial event-checking interval, in seconds (a C{float}, above 0).
-        """
-        return float(self._poller.interval)
-
-    @interval.setter
-    def interval(self, interval: float) -> None:
-        checkPace(interval, self.backoff)
-        self._poller.interval = interval
-
-    @property
-    def backoff(self) -> float:
-        """
-        The backoff exponent: what the interval is multiplied by after each
-        check (a C{float}, from 1.0 to 1.3).
-        """
-        return float(self._poller.backoff)
-
-    @backoff.setter
-    def backoff(self, backoff: float) -> None:
-        checkPace(self.interval, backoff)
-        self._poller.backoff = backoff
 
     @property
     def tasks(self) -> list[Task]:
@@ -200,13 +219,6 @@ class ProcessWorker:
         A list of the tasks that I have.
         """
         return [] if self._life is None else self._life.tasks
-
-    @staticmethod
-    def cores() -> int:
-        """
-        @return: The number of CPU cores available to this process.
-        """
-        return cores()
 
     def do_next(self, ID: int) -> "Deferred[Any]":
         """
@@ -220,29 +232,6 @@ class ProcessWorker:
         if self._life is None:
             return fail(WorkerError("There is no process, and so no iterator"))
         return self._life.iterators.do_next(ID)
-
-    def stats(self) -> "Deferred[list[tuple[float, float]]]":
-        """
-        Assembles and returns a (deferred) list of call times.
-
-        @return: A Deferred that fires with a list of 2-tuples, one for each
-            call that has been sent and is over, in that order. The first
-            element is the time from sending the call to getting its result, in
-            seconds; the second is how long it ran in the process, in seconds
-            (0.0 if the process did not live to tell). Empty without
-            I{callStats}.
-        """
-        return succeed(list(self.callTimes))
-
-    def memUsage(self) -> int | None:
-        """
-        @return: The resident set of my process, in kilobytes (1024 bytes) as an
-            C{int}, or C{None} if the process is not running. (AsynQueue 0.9.9
-            gave the size of its virtual memory.)
-        """
-        if self.process is None or not self.process.is_alive():
-            return None
-        return residentSet(self.process.pid)
 
     def setResignator(self, callableObject: Callable[[], Any]) -> None:
         """
@@ -260,15 +249,18 @@ class ProcessWorker:
             L{WorkerDied<asynqueue.errors.WorkerDied>} if it ended before.
         """
         if self.state is WorkerState.DOWN:
-            self.state = WorkerState.UP
-            self.process = self._launch(self._context, self._settings, self._reactor)
+            self.state, self.death = WorkerState.UP, None
+            self._isNew(self._starter.newChild(self.ID))
             channel = Channel(self.process, self._poller, self._reactor)
-            life = self._life = Life(channel, self._record, self._reactor)
+            life = self._life = Life(
+                channel, self._record, self._reactor, self._makePickler
+            )
+            channel.whenDied = partial(self._died, channel)
             channel.ended.addCallback(self._lifeEnded, life)
             channel.open()
         if self._life is None:
             raise WorkerError("The worker was stopped")
-        return branch(self._life.channel.up).addCallback(_raiseIfDead)
+        return self._life.channel.whenUp()
 
     def run(self, task: Task) -> "Deferred[None]":
         """
@@ -306,14 +298,31 @@ class ProcessWorker:
         @return: A Deferred that fires when all tasks and Deferators are done,
             the task loop has ended, and the process has terminated.
         """
-        if self.state is WorkerState.STOPPED:
-            return succeed(None)
-        d: Deferred[None] = Deferred()
-        self._whenStopped.append(d)
-        if self.state is not WorkerState.STOPPING:
+        if self._stopped is None:
             self.state = WorkerState.STOPPING
-            Deferred.fromCoroutine(self._stop())
-        return d
+            self._stopped = Deferred.fromCoroutine(self._stop())
+        return branch(self._stopped)
+
+    def successor(self) -> "ProcessWorker":
+        """
+        Makes another of my kind, with my settings, my qualifications and my lists
+        of call times and deaths.
+        """
+        successor = self._makeAnother(
+            series=self.iQualified, interval=self.interval, backoff=self.backoff
+        )
+        successor.callTimes = self.callTimes
+        successor.deaths = self.deaths
+        return successor
+
+    def settled(self) -> "Deferred[None]":
+        """
+        @return: A Deferred that fires when I have no task, and none of my
+            iterators is open.
+        """
+        if self._life is None:
+            return succeed(None)
+        return Deferred.fromCoroutine(self._life.settled())
 
     def crash(self) -> list[Task]:
         """
@@ -335,23 +344,18 @@ class ProcessWorker:
         if self.process is not None:
             self.process.kill()
 
-    def _record(self, here: float, there: float) -> None:
-        if self.callStats:
-            self.callTimes.append((here, there))
-
     async def _stop(self) -> None:
         if self._life is not None:
             await self._life.finish()
         await self._poller.stop()
         self.state = WorkerState.STOPPED
-        waiters, self._whenStopped = self._whenStopped, []
-        for d in waiters:
-            d.callback(None)
+
+    def _died(self, channel: Channel, died: WorkerDied) -> None:
+        self.death = died
+        record(self.deaths, died, self.ID, channel.lost, self._memory.last)
 
     def _lifeEnded(self, died: WorkerDied, life: Life) -> WorkerDied:
         life.iterators.abandon()
-        if life.channel.endReason is None:
-            self.log.warn("{died}", died=died)
         if self.state is WorkerState.UP:
             self.state = WorkerState.DOWN
         for resign in self._resignators:
@@ -362,8 +366,3 @@ class ProcessWorker:
             # Nobody has taken it back, so nobody else will end it.
             task.callback((Status.ERROR, died))
         return died
-
-
-def _raiseIfDead(died: WorkerDied | None) -> None:
-    if died is not None:
-        raise died

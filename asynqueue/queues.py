@@ -2,8 +2,11 @@
 Where what waits is kept in order.
 """
 
+from collections import deque
 from collections.abc import Hashable
 from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
 
 from asynqueue.about import aboutCall
 from asynqueue.errors import QueueRunError
@@ -31,19 +34,29 @@ class Queue:
     stands in another's way. Of all tasks that somebody is ready for, the one
     with the lowest I{key} goes first.
 
+    I may have a bound. It is for those who ask whether I am full, or have a task
+    wait in a line until I am not; a task that is L{put} is kept all the same.
+    From the line, too, the one with the lowest I{key} comes first.
+
     @ivar handler: Whoever takes the tasks. It is called with one only while its
         C{isReadyFor(series)} is true for the task's series.
     @ivar heaps: The L{Priority} of each series in which tasks wait.
     @ivar refused: Why the tasks of some series are not kept, an exception for
         each such series.
     @ivar loadInfoProducer: A L{LoadInfoProducer}.
+    @ivar maxWaiting: How many tasks I keep before I am full, C{None} if I never
+        am.
+    @ivar line: The L{Priority} of the tasks that wait until I have room.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, maxWaiting: int | None = None) -> None:
         self.handler = handler
         self.heaps: dict[Hashable, Priority[Any]] = {}
         self.refused: dict[Hashable, BaseException] = {}
         self.loadInfoProducer = LoadInfoProducer()
+        self.maxWaiting = maxWaiting
+        self.line: Priority[Any] = Priority(_key)
+        self._waiters: deque[Deferred[None]] = deque()
         self._running = True
         self._dispatching = False
 
@@ -63,23 +76,46 @@ class Queue:
 
         @raise QueueRunError: if I was shut down.
         """
+        if self._accepts(task):
+            self._keep(task)
+            self.dispatch()
+
+    def putWhenRoom(self, task: Any) -> None:
+        """
+        Does what L{put} does as soon as I have room, perhaps at once.
+
+        @raise QueueRunError: if I was shut down.
+        """
+        if self._accepts(task):
+            task.holder = self
+            self.line.put(task)
+            self.dispatch()
+
+    def whenRoom(self) -> "Deferred[None]":
+        """
+        @return: A Deferred that fires when I have room that no task in the line
+            is to have. It fails with L{QueueRunError} if I am shut down first.
+        @raise QueueRunError: if I was shut down.
+        """
         if not self._running:
-            raise QueueRunError("The queue was shut down and takes no more tasks")
-        if task.series in self.refused:
-            task.fail(self.refused[task.series])
-            return
-        heap = self.heaps.get(task.series)
-        if heap is None:
-            heap = self.heaps[task.series] = Priority(lambda task: task.key)
-        heap.put(task)
-        task.holder = self
-        self.loadInfoProducer.oneMore()
+            raise QueueRunError("The queue was shut down and will never have room")
+        d: Deferred[None] = Deferred(self._waiters.remove)
+        self._waiters.append(d)
         self.dispatch()
+        return d
+
+    def isFull(self) -> bool:
+        """
+        @return: C{True} if there is no room for one more task, with those in the
+            line counted.
+        """
+        return not self._hasRoom(len(self.line))
 
     def dispatch(self) -> None:
         """
-        Hands over tasks as long as somebody is ready for one. To be called
-        whenever somebody has become so.
+        Hands over tasks as long as somebody is ready for one, and takes others
+        from the line as long as there is room. To be called whenever that may
+        have changed.
 
         What a task's end brings about, perhaps before this returns, is put into
         the queue and handed over by the same loop, so calls do not nest however
@@ -101,35 +137,39 @@ class Queue:
         the series is taken out of I{refused}.
         """
         self.refused[series] = why
-        for task in self._remove([series]):
+        for task in self._remove(series):
             task.fail(why)
+        self.dispatch()
 
     def cancel(self, task: Any) -> None:
         """
         Takes out a task, which has ended by other means.
         """
         heap = self.heaps.get(task.series)
+        if self.line.remove(task):
+            return
         if heap is not None and heap.remove(task):
             self._dropIfEmpty(task.series)
             self.loadInfoProducer.oneLess()
+            self.dispatch()
 
     def cancelSeries(self, series: Hashable) -> int:
         """
-        Cancels all waiting tasks of a series: they are never run, and each
+        Cancels all waiting tasks of a series, in the line too: they are never
+        run, and each fails with C{CancelledError}.
+
+        @return: How many there were.
+        """
+        return self._cancel(series)
+
+    def cancelAll(self) -> int:
+        """
+        Cancels all waiting tasks, in the line too: they are never run, and each
         fails with C{CancelledError}.
 
         @return: How many there were.
         """
-        return self._cancel([series])
-
-    def cancelAll(self) -> int:
-        """
-        Cancels all waiting tasks: they are never run, and each fails with
-        C{CancelledError}.
-
-        @return: How many there were.
-        """
-        return self._cancel(list(self.heaps))
+        return self._cancel()
 
     def subscribe(self, consumer: Any) -> None:
         """
@@ -155,10 +195,49 @@ class Queue:
         Takes no more tasks, and fails those that wait.
         """
         self._running = False
-        tasks = self._remove(list(self.heaps))
+        tasks = self._remove()
         self.loadInfoProducer.shutdown()
         for task in tasks:
             self._failTooLate(task)
+        while self._waiters:
+            self._waiters.popleft().errback(
+                QueueRunError("The queue was shut down before it had room")
+            )
+
+    def _accepts(self, task: Any) -> bool:
+        """
+        @return: C{False} if a task has failed because nobody will ever be ready
+            for it.
+        """
+        if not self._running:
+            raise QueueRunError("The queue was shut down and takes no more tasks")
+        why = self.refused.get(task.series)
+        if why is not None:
+            task.fail(why)
+        return why is None
+
+    def _keep(self, task: Any) -> None:
+        heap = self.heaps.get(task.series)
+        if heap is None:
+            heap = self.heaps[task.series] = Priority(_key)
+        heap.put(task)
+        task.holder = self
+        self.loadInfoProducer.oneMore()
+
+    def _hasRoom(self, promised: int = 0) -> bool:
+        return self.maxWaiting is None or len(self) + promised < self.maxWaiting
+
+    def _admit(self) -> None:
+        """
+        Gives the room that there is to those who wait for it.
+        """
+        while self._hasRoom():
+            if self.line:
+                self._keep(self.line.pop())
+            elif self._waiters:
+                self._waiters.popleft().callback(None)
+            else:
+                return
 
     def _handOver(self, task: Any) -> None:
         """
@@ -178,29 +257,34 @@ class Queue:
         call = aboutCall(task.callTuple)
         task.fail(QueueRunError(f"The queue was shut down before {call} ran"))
 
-    def _cancel(self, allSeries: list[Hashable]) -> int:
-        tasks = self._remove(allSeries)
+    def _cancel(self, *allSeries: Hashable) -> int:
+        tasks = self._remove(*allSeries)
         for task in tasks:
             # The end of one may have brought about that of another.
             if not task.isOver():
                 task.d.cancel()
+        self.dispatch()
         return len(tasks)
 
-    def _remove(self, allSeries: list[Hashable]) -> list[Any]:
+    def _remove(self, *allSeries: Hashable) -> list[Any]:
         """
-        @return: The tasks of some series, which are gone from me, those of each
-            in order.
+        @return: The tasks of some series, or of all if none is given, which are
+            gone from me, those of each in order, then those from the line.
         """
-        heaps = [self.heaps.pop(series) for series in allSeries if series in self.heaps]
-        tasks = [task for heap in heaps for task in heap.heap]
+        meant = [s for s in allSeries or list(self.heaps) if s in self.heaps]
+        tasks = [task for s in meant for task in self.heaps.pop(s).heap]
+        inLine = self.line.cancel(
+            lambda task: not allSeries or task.series in allSeries
+        )
         self.loadInfoProducer.change(-len(tasks))
-        return tasks
+        return tasks + inLine
 
     def _take(self) -> Any:
         """
         @return: The task that goes next, which is gone from me, or C{None} if
             nobody is ready for any.
         """
+        self._admit()
         ready = [
             heap
             for series, heap in self.heaps.items()
@@ -215,3 +299,7 @@ class Queue:
     def _dropIfEmpty(self, series: Hashable) -> None:
         if not self.heaps[series]:
             del self.heaps[series]
+
+
+def _key(task: Any) -> Any:
+    return task.key

@@ -15,7 +15,7 @@ from twisted.internet import defer
 from twisted.internet.threads import blockingCallFromThread
 
 from asynqueue.runner import CallRunner
-from asynqueue.universe import Pipe, ProcessUniverse
+from asynqueue.universe import ProcessUniverse
 
 
 class ReactorRunner(CallRunner):
@@ -42,7 +42,7 @@ class ReactorRunner(CallRunner):
         return defer.ensureDeferred(value) if inspect.iscoroutine(value) else value
 
 
-def serve(connection: Pipe, raw: bool) -> None:
+def serve(connection: Any, raw: bool, pickler: str) -> None:
     """
     Runs the reactor, and a L{ProcessUniverse} in a thread beside it, until the
     universe's loop ends.
@@ -51,7 +51,7 @@ def serve(connection: Pipe, raw: bool) -> None:
 
     r: Any = reactor
     renew(r)
-    universe = ProcessUniverse(runner=ReactorRunner(reactor, raw))
+    universe = ProcessUniverse(runner=ReactorRunner(reactor, raw), pickler=pickler)
 
     def loop() -> None:
         try:

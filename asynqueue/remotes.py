@@ -2,13 +2,13 @@
 Iterators that live in a worker process.
 """
 
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from asynqueue.channel import Channel, Request
-from asynqueue.errors import WorkerDied
+from asynqueue.channel import Channel, Line, Request
 from asynqueue.messages import Close, Next, Status, pack
 from asynqueue.openings import OpenIterators, Outcome
 from asynqueue.replies import Reply
@@ -25,15 +25,18 @@ class RemoteIterators(OpenIterators):
         self._channel = channel
 
     def _askFor(self, ID: int) -> "Deferred[Outcome]":
-        d: Deferred[Any] = self._request(Next(self._channel.number(), ID)).replied
+        request = self._request(Next(self._channel.number(), ID), Line.ITEMS)
+        request.about = partial(str, self._open.get(ID))
+        d: Deferred[Any] = request.replied
         return d.addCallbacks(self._read, self._processEnded, (ID,), {}, (ID,))
 
     def _endIn(self, ID: int) -> "Deferred[Outcome]":
-        d: Deferred[Any] = self._request(Close(self._channel.number(), ID)).replied
+        request = self._request(Close(self._channel.number(), ID), Line.CLOSINGS)
+        d: Deferred[Any] = request.replied
         return d.addCallback(Reply.result)
 
-    def _request(self, envelope: Next | Close) -> Request:
-        return self._channel.request(envelope.number, pack(envelope), urgent=True)
+    def _request(self, envelope: Next | Close, line: Line) -> Request:
+        return self._channel.request(envelope.number, pack(envelope), line)
 
     def _read(self, reply: Reply, ID: int) -> Outcome:
         outcome = reply.result()
@@ -43,6 +46,5 @@ class RemoteIterators(OpenIterators):
         return outcome
 
     def _processEnded(self, failure: Failure, ID: int) -> Failure:
-        child, call = self._channel.child, self._open.get(ID)
-        text = f"{self._channel.aboutDeath()}, and with it the iterator of {call}"
-        return Failure(WorkerDied(text, child.pid, child.exitcode))
+        call = self._open.get(ID)
+        return Failure(self._channel.died(f", and with it the iterator of {call}"))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from asynqueue.errors import RemoteTraceback, UnpicklingError, WorkerError
 from asynqueue.messages import Answer, Raised, Status, describe, unpack
+from asynqueue.packets import Packet
 
 
 class Reply(NamedTuple):
@@ -42,7 +43,7 @@ class Reply(NamedTuple):
         return self.answer.status, contents
 
 
-def openReply(packet: bytes, number: int, seconds: float) -> Reply:
+def openReply(packet: Packet, number: int, seconds: float) -> Reply:
     """
     Opens a packet that should answer the request of a number.
 

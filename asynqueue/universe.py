@@ -8,7 +8,7 @@ import itertools
 import pickle
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from asynqueue.messages import (
     Answer,
@@ -18,25 +18,16 @@ from asynqueue.messages import (
     Next,
     Status,
     Stop,
-    announcement,
     describe,
     pack,
     raised,
     unpack,
 )
+from asynqueue.packets import Packet, receive, send
+from asynqueue.picklers import RULE, findPickler
 from asynqueue.runner import CallRunner
 
-__all__ = ["Pipe", "ProcessUniverse"]
-
-
-class Pipe(Protocol):
-    """
-    What I need of a C{multiprocessing} connection.
-    """
-
-    def recv_bytes(self) -> bytes: ...
-
-    def send_bytes(self, buf: bytes) -> None: ...
+__all__ = ["ProcessUniverse"]
 
 
 class ProcessUniverse:
@@ -56,35 +47,35 @@ class ProcessUniverse:
         self,
         raw: bool = False,
         runner: CallRunner | None = None,
+        pickler: str = "pickle",
     ) -> None:
+        """
+        @param pickler: What pickles the results, by its name in
+            L{PICKLERS<asynqueue.picklers.PICKLERS>}.
+        """
         self.runner = runner or CallRunner(raw)
         self.iterators: dict[int, Iterator[Any]] = {}
+        self._makePickler = findPickler(pickler)
         self._IDs = itertools.count(1)
 
-    def loop(self, connection: Pipe) -> None:
+    def loop(self, connection: Any) -> None:
         """
         Answers packets until I am told to stop or the near side is gone.
         """
         while True:
             try:
-                packet = connection.recv_bytes()
+                packet = receive(connection)
             except (EOFError, OSError):
                 return
             envelope, answer = self.answer(packet)
-            # Not held while the next packet is awaited: it may be large.
-            del packet
             try:
-                ahead = announcement(answer)
-                if ahead is not None:
-                    connection.send_bytes(ahead)
-                connection.send_bytes(answer)
+                send(connection, answer)
             except OSError:
                 return
-            del answer
             if isinstance(envelope, Stop):
                 return
 
-    def answer(self, packet: bytes) -> tuple[Any, bytes]:
+    def answer(self, packet: Packet) -> tuple[Any, Packet]:
         """
         @return: The packet's envelope, and the packet that answers it.
         """
@@ -164,11 +155,11 @@ class ProcessUniverse:
             return Status.ERROR, e
         return Status.NONE, None
 
-    def _seal(self, envelope: Any, answer: Answer, result: Any) -> bytes:
+    def _seal(self, envelope: Any, answer: Answer, result: Any) -> Packet:
         if answer.status is Status.ERROR:
-            return pack(answer, raised(result))
+            return pack(answer, raised(result, self._makePickler))
         try:
-            return pack(answer, result)
+            return pack(answer, result, self._makePickler)
         except BaseException as e:
             if isinstance(result, Iteration):
                 what, result, ID = "first item", result.first[0], result.ID
@@ -177,7 +168,7 @@ class ProcessUniverse:
                 what = "result" if ID is None else "item"
             error = pickle.PicklingError(
                 f"The {what}, of type {type(result).__qualname__}, could not be "
-                f"pickled: {type(e).__name__}: {describe(e)}"
+                f"pickled: {type(e).__name__}: {describe(e)}. {RULE}"
             )
             error.__cause__ = e
             if ID is not None:
@@ -191,7 +182,8 @@ def _notLoaded(e: BaseException) -> Exception:
         "The call could not be loaded in the worker process: "
         f"{type(e).__name__}: {describe(e)}. What it names must be importable there. "
         "A function of a script's __main__ is, if the script is a file and guards "
-        "what it does with if __name__ == '__main__'"
+        "what it does with if __name__ == '__main__', or if pickler='cloudpickle' is "
+        "asked for"
     )
     error.__cause__ = e
     return error

@@ -10,13 +10,22 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from asynqueue.assignments import AssignmentFactory
-from asynqueue.employment import Employee, Employer
+from asynqueue.employer import Employer
+from asynqueue.employment import Employee
 from asynqueue.errors import ImplementationError
 from asynqueue.interfaces import IWorker
 from asynqueue.messages import Status
+from asynqueue.renewal import Renewals
+from asynqueue.restarts import MAX_DEATHS
 from asynqueue.task import Task
 
 __all__ = ["TaskHandler"]
+
+
+NOT_YET = 0
+"""
+The ID of a successor before it has taken another worker's place, and so its ID.
+"""
 
 
 def _check(worker: object) -> None:
@@ -40,7 +49,12 @@ class TaskHandler(Employer):
         one qualified for them and will never come up again, and the reason.
     """
 
-    def __init__(self, reactor: Any = None) -> None:
+    def __init__(self, reactor: Any = None, maxDeaths: int | None = MAX_DEATHS) -> None:
+        """
+        @param maxDeaths: How many times in a row a worker may die with nothing
+            finished in between before it is given up; C{None} for any number.
+            See L{Restarts<asynqueue.restarts.Restarts>}.
+        """
         self.isRunning = True
         self.workers: dict[int, Any] = {}
         self.updateTasks: list[Task] = []
@@ -49,9 +63,11 @@ class TaskHandler(Employer):
         self.whenReturned: Callable[[list[Task]], Any] = self._putBack
         self.whenLost: Callable[[list[Hashable], Failure], Any] = lambda *_: None
         self._reactor = reactor
+        self._maxDeaths = maxDeaths
         self._employees: dict[Any, Employee] = {}
         self._leaving: set[Employee] = set()
         self._IDs = itertools.count(1)
+        self._renewals = Renewals(self._prepare, self._handOver, reactor)
 
     def __call__(self, task: Any) -> "Deferred[None]":
         """
@@ -94,10 +110,7 @@ class TaskHandler(Employer):
             return succeed(worker.ID)
         worker.ID = next(self._IDs)
         self.workers[worker.ID] = worker
-        employee = Employee(worker, self, self.assignmentFactory, self._reactor)
-        self._employees[worker] = employee
-        employee.begin()
-        return employee.hired
+        return self._employ(worker)
 
     def qualify(self, worker: Any, series: Hashable) -> None:
         """
@@ -142,9 +155,11 @@ class TaskHandler(Employer):
             if crash:
                 employee.crash()
             return employee.left().addCallback(lambda _: [])
-        self._dismiss(employee)
-        d = employee.leave(timeout, crash)
-        d.addCallback(self._hasLeft, employee)
+        successor = self._renewals.drop(employee.worker)
+        d = self._letGo(employee, timeout, crash)
+        if successor is not None:
+            gone = self._letGo(self._employees[successor], None, crash=True)
+            d.addCallback(lambda tasks: gone.addCallback(lambda _: tasks))
         return d.addCallback(self._reassign) if reassign else d
 
     def shutdown(self, timeout: float | None = None) -> "Deferred[list[Task]]":
@@ -162,6 +177,8 @@ class TaskHandler(Employer):
 
     async def _shutdown(self, timeout: float | None) -> list[Task]:
         leaving = [employee.left() for employee in self._leaving]
+        for employee in list(self._leaving):
+            employee.hurry(timeout)
         unfinished = self.assignmentFactory.abandon()
         for d in [self.terminate(ID, timeout) for ID in list(self.workers)]:
             unfinished.extend(await d)
@@ -193,6 +210,11 @@ class TaskHandler(Employer):
         employees = self._qualified(task.series)
         if not ephemeral:
             self.updateTasks.append(task)
+        for successor in self._renewals.successors.values():
+            # It is no worker yet, so nobody waits for it.
+            newcomer = self._employees[successor]
+            if task.series in newcomer.qualifications():
+                newcomer.update(task)
         return Deferred.fromCoroutine(self._update(employees, task, sequential))
 
     async def _update(
@@ -233,7 +255,11 @@ class TaskHandler(Employer):
         """
         A worker will never take tasks again.
         """
+        worker = employee.worker
+        successor = self._renewals.drop(worker)
         self._dismiss(employee)
+        if successor is not None:
+            self._seat(successor, worker.ID)
         employee.left().addCallback(self._hasLeft, employee).addCallback(self._reassign)
         self.whenLost(
             [s for s in employee.qualifications() if not self._qualified(s)], why
@@ -242,7 +268,7 @@ class TaskHandler(Employer):
     def _qualified(self, series: Hashable) -> list[Employee]:
         return [
             employee
-            for employee in self._employees.values()
+            for employee in map(self._employees.__getitem__, self.workers.values())
             if series in employee.qualifications()
         ]
 
@@ -251,6 +277,42 @@ class TaskHandler(Employer):
             if workerOrID in (employee.worker, employee.worker.ID):
                 return employee
         return None
+
+    def _employ(self, worker: Any) -> "Deferred[int]":
+        employee = Employee(
+            worker, self, self.assignmentFactory, self._reactor, self._maxDeaths
+        )
+        self._employees[worker] = employee
+        employee.begin()
+        return employee.hired
+
+    def _prepare(self, successor: Any) -> "Deferred[int]":
+        _check(successor)
+        successor.ID = NOT_YET
+        return self._employ(successor)
+
+    def _handOver(self, worker: Any, successor: Any) -> "Deferred[Any]":
+        """
+        A successor takes the place of a worker, and its ID.
+        """
+        employee = self._employees.pop(worker)
+        self._leaving.add(employee)
+        self._seat(successor, worker.ID)
+        for series in worker.iQualified:
+            # There may be more of them than when it was made.
+            self.qualify(successor, series)
+        d = employee.retire().addCallback(self._hasLeft, employee)
+        return d.addCallback(self._reassign)
+
+    def _seat(self, successor: Any, ID: int) -> None:
+        successor.ID = ID
+        self.workers[ID] = successor
+
+    def _letGo(
+        self, employee: Employee, timeout: float | None, crash: bool
+    ) -> "Deferred[list[Task]]":
+        self._dismiss(employee)
+        return employee.leave(timeout, crash).addCallback(self._hasLeft, employee)
 
     def _dismiss(self, employee: Employee) -> None:
         self.workers.pop(employee.worker.ID, None)
@@ -261,6 +323,8 @@ class TaskHandler(Employer):
         employee = self._employees.get(worker)
         if employee is not None:
             employee.finished()
+            self._renewals.look(worker, employee.calls)
+            employee.offer()
 
     def _hasLeft(self, tasks: list[Task], employee: Employee) -> list[Task]:
         self._leaving.discard(employee)

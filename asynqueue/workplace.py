@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
+from asynqueue.checks import checkInteger
 from asynqueue.errors import QueueRunError, WorkerError
 from asynqueue.lifetime import Lifetime
 from asynqueue.queues import Queue
 from asynqueue.reactors import theReactor
+from asynqueue.restarts import MAX_DEATHS
 from asynqueue.task import Task
 from asynqueue.workforce import TaskHandler
 
@@ -31,14 +33,24 @@ class Workplace:
     @ivar q: My L{Queue}.
     """
 
-    def __init__(self, timeout: float | None, grace: float, reactor: Any) -> None:
+    def __init__(
+        self,
+        timeout: float | None,
+        grace: float,
+        reactor: Any,
+        maxDeaths: int | None = MAX_DEATHS,
+    ) -> None:
         """
         @param grace: How long my shutdown may take when the reactor stops, in
             seconds, before my workers are ended.
+        @param maxDeaths: As of L{TaskHandler}.
+        @raise ValueError: if I{maxDeaths} is below 1.
         """
+        if maxDeaths is not None:
+            checkInteger("maxDeaths", maxDeaths, 1)
         self.timeout = timeout
         self._reactor = theReactor(reactor)
-        self.th = TaskHandler(self._reactor)
+        self.th = TaskHandler(self._reactor, maxDeaths)
         self.q = Queue(self.th)
         self.th.whenReady = self.q.dispatch
         self.th.whenReturned = self._returned

@@ -14,6 +14,7 @@ from asynqueue.messages import unpack
 from asynqueue.processworker import ProcessWorker
 from asynqueue.task import Task
 from asynqueue.universe import ProcessUniverse
+from tests.support import crossed
 
 
 def double(x):
@@ -70,6 +71,7 @@ class FakeChild:
         self.died: Any = Deferred()
         self.pid = None
         self.exitcode: Any = None
+        self.stack: str | None = None
         self.asked: list[str] = []
         self.begun = False
 
@@ -78,6 +80,9 @@ class FakeChild:
 
     def is_alive(self):
         return self.pid is not None and self.exitcode is None
+
+    def catchUp(self):
+        pass
 
     def terminate(self):
         self.asked.append("terminate")
@@ -131,8 +136,9 @@ class StepPoller:
             raise RuntimeError("Asked before the last packet was answered")
         if self.connection is None:
             raise RuntimeError("Asked without a connection")
-        self.sent.append(unpack(packet)[0])
-        self.asked = packet
+        self.asked = crossed(packet)
+        # Of a copy, because opening a packet uses it up.
+        self.sent.append(unpack(list(self.asked))[0])
         d = self._d = Deferred()
         if self.instant:
             self.answer()
@@ -143,7 +149,7 @@ class StepPoller:
         asked, self.asked = self.asked, None
         if packet is None:
             packet = self.universe.answer(asked)[1]
-        self._d.callback(packet)
+        self._d.callback(crossed(packet))
 
     def answerAll(self):
         """The far side answers until nothing is asked any more."""

@@ -4,6 +4,7 @@ import the standard library only.
 """
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -33,6 +34,24 @@ kept = []
 def memory(megabytes):
     """Something large that stays."""
     kept.append(blob(megabytes))
+
+
+def peak():
+    """How much memory the process has had at most, in bytes, as on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def resident(_):
+    """How much memory the process has while it has something, in bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def limitMemory(more):
+    """Lets the process have only so many bytes more."""
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + more, size + more))
 
 
 def nap(seconds):

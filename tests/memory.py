@@ -12,7 +12,7 @@ from zope.interface import implementer, implementer_only
 from asynqueue.base import TaskQueue
 from asynqueue.deferator import Deferator
 from asynqueue.errors import WorkerDied, WorkerError
-from asynqueue.interfaces import ICanceller, IRestartable, IWorker
+from asynqueue.interfaces import ICanceller, IRenewable, IRestartable, IWorker
 from asynqueue.messages import Status
 from asynqueue.runner import CallRunner
 from asynqueue.task import Task
@@ -31,6 +31,7 @@ class MemoryWorker:
     @ivar inHand: The task that I have begun, or C{None}.
     @ivar cancelled: The tasks that I was asked to abandon.
     @ivar starts: How often I have been started.
+    @ivar death: How I died, unless I was asked to abandon what I had in hand.
     @ivar isUp: C{True} while I can run tasks.
     @ivar ID: What the queue knows me by.
     """
@@ -57,6 +58,7 @@ class MemoryWorker:
         self.starts = 0
         self.isUp = False
         self.isStopping = False
+        self.death: WorkerDied | None = None
         self.ID: int | None = None
         self._runner = CallRunner(raw)
         self._tasks = {}
@@ -179,6 +181,7 @@ class MemoryWorker:
         self._dying = True
         died = self._down("it died")
         task, self.inHand = self.inHand, None
+        self.death = None if task is not None and task in self.cancelled else died
         if task is not None and not read:
             self.begun.pop()
         elif task is not None:
@@ -246,6 +249,47 @@ class PlainMemoryWorker(MemoryWorker):
     """
     I cannot be started anew, nor abandon a task.
     """
+
+
+@implementer(IRenewable)
+class RenewableMemoryWorker(MemoryWorker):
+    """
+    I can be replaced.
+
+    @ivar worn: After how many calls I am worn out, C{None} for never.
+    @ivar successors: What I have made, by the I{make} that I was made with.
+    """
+
+    def __init__(self, *args, worn=None, make=None, **kw):
+        super().__init__(*args, **kw)
+        self.worn = worn
+        self.successors = []
+        self._make = make
+        self._settlers = []
+
+    def isWorn(self, calls):
+        return self.worn is not None and calls >= self.worn
+
+    def successor(self):
+        successor = self._make(self.iQualified)
+        self.successors.append(successor)
+        return successor
+
+    def settled(self):
+        """
+        Is for the test to tell, with L{settle}.
+        """
+        d: Deferred[None] = Deferred()
+        self._settlers.append(d)
+        return d
+
+    def settle(self):
+        """
+        Has nothing left that came of its tasks.
+        """
+        settlers, self._settlers = self._settlers, []
+        for d in settlers:
+            d.callback(None)
 
 
 def makeTask(f, *args, **kw):

@@ -16,6 +16,7 @@ import threading
 
 from asynqueue import entry
 from asynqueue.messages import Call, Hello, pack
+from asynqueue.packets import receive, send
 from tests import deeds
 
 
@@ -49,9 +50,9 @@ def begin(method, what):
     if what == "unheard":
         tell(process.pid)
     else:
-        near.send_bytes(pack(Hello(0)))
-        near.recv_bytes()
-        near.send_bytes(pack(Call(1, None), (do, (what,), {})))
+        send(near, pack(Hello(0)))
+        receive(near)
+        send(near, pack(Call(1, None), (do, (what,), {})))
     return near
 
 

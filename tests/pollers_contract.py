@@ -3,7 +3,6 @@ What any poller has to do.
 """
 
 import os
-import struct
 import threading
 from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ from twisted.internet.task import deferLater
 from zope.interface.verify import verifyObject
 
 from asynqueue.interfaces import IPoller
-from asynqueue.messages import AT_ONCE, announcement
-from tests.support import BOUND, leavesNothing
+from asynqueue.packets import AT_ONCE, MOST_PARTS, announcement, receive, send
+from tests.support import BOUND, leavesNothing, unwrap, wrap
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-LONG = b"x" * (1 << 22)
+LONG = b"x" * (5 << 20)
 """
-A packet of 4 MiB: more than any pipe holds.
+What is more than any pipe holds: 5 MiB.
 """
 
 
@@ -67,26 +66,40 @@ class PollerContract(_Base):
         self.addCleanup(self.far.close)
         self.poller.connect(self.near)
 
-    def send(self, packet):
+    def ask(self, contents):
         """
-        Sends an answer as the far side does.
+        @return: A Deferred of the bytes that answer these.
         """
-        self.announce(packet)
-        self.far.send_bytes(packet)
+        return self.poller.ask(wrap(contents)).addCallback(unwrap)
 
-    def announce(self, packet):
-        ahead = announcement(packet)
-        if ahead is not None:
-            self.far.send_bytes(ahead)
+    def read(self):
+        """
+        Reads what was asked, as the far side does.
+        """
+        return unwrap(receive(self.far))
+
+    def send(self, contents):
+        """
+        Answers, as the far side does.
+        """
+        send(self.far, wrap(contents))
+
+    def sendHalf(self):
+        """
+        Answers by C{b"halffull"}, but for its second half.
+        """
+        self.far.send_bytes(announcement(wrap(b"halffull")))
+        os.write(self.far.fileno(), b"half")
 
     def serve(self, n, answer):
         """
-        Has a thread answer a number of packets with what a callable makes of each.
+        Has a thread answer a number of times by what a callable makes of each
+        question.
         """
 
         def serve():
             for _ in range(n):
-                self.send(answer(self.far.recv_bytes()))
+                self.send(answer(self.read()))
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -113,8 +126,8 @@ class PollerContract(_Base):
     @inlineCallbacks
     def test_ask(self):
         """A packet that was asked arrives, and the one that answers it too."""
-        d = self.poller.ask(b"question")
-        self.assertEqual(self.far.recv_bytes(), b"question")
+        d = self.ask(b"question")
+        self.assertEqual(self.read(), b"question")
         self.assertNoResult(d)
         self.send(b"answer")
         self.assertEqual((yield d), b"answer")
@@ -122,7 +135,7 @@ class PollerContract(_Base):
     @inlineCallbacks
     def test_late(self):
         """An answer may come any time later."""
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         yield turns(10)
         self.assertNoResult(d)
         self.send(b"answer")
@@ -133,33 +146,56 @@ class PollerContract(_Base):
         """One after another is answered, each by its own answer."""
         self.serve(200, lambda packet: packet + b"!")
         for n in range(200):
-            self.assertEqual((yield self.poller.ask(b"%d" % n)), b"%d!" % n)
+            self.assertEqual((yield self.ask(b"%d" % n)), b"%d!" % n)
 
     @inlineCallbacks
     def test_lengths(self):
         """Packets of any length cross, each way, those at the border too."""
-        lengths = [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 1 << 16, len(LONG)]
+        lengths = [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 1 << 16, len(LONG) - 9]
         self.serve(2 * len(lengths), lambda packet: LONG[: int(packet)])
         for length in lengths:
             padded = b"%d" % length + b" " * length
             for packet in (b"%d" % length, padded):
-                self.assertEqual(len((yield self.poller.ask(packet))), length)
+                self.assertEqual(len((yield self.ask(packet))), length)
+
+    @inlineCallbacks
+    def test_parts(self):
+        """A packet of any number of parts arrives, those without bytes too."""
+        for n in (1, 3, MOST_PARTS):
+            d = self.poller.ask([b"%d" % i * (i % 2) for i in range(n)])
+            yield turns(2)
+            packet = receive(self.far)
+            self.assertEqual(packet, [b"%d" % i * (i % 2) for i in range(n)])
+            send(self.far, packet)
+            answer = yield d
+            self.assertEqual(answer, [b"%d" % i * (i % 2) for i in range(n)])
+
+    @inlineCallbacks
+    def test_notPackets(self):
+        """What is no packet fails what is asked, sooner or later."""
+        for n in (0, 1, 10):
+            for message in (b"", b"x" * (AT_ONCE + 1)):
+                d = self.ask(b"question")
+                yield turns(n)
+                self.far.send_bytes(message)
+                yield self.assertFailure(d, Exception)
+                yield self.poller.hangUp()
+                self.connect()
 
     @inlineCallbacks
     def test_longPacketDoesNotBlock(self):
         """A packet longer than the pipe leaves the reactor free until it is read."""
-        d = self.poller.ask(LONG)
+        d = self.ask(LONG)
         yield turns(10)
-        self.assertEqual(self.far.recv_bytes(), LONG)
+        self.assertEqual(self.read(), LONG)
         self.send(b"answer")
         self.assertEqual((yield d), b"answer")
 
     @inlineCallbacks
     def test_longAnswerDoesNotBlock(self):
         """An answer that comes in pieces leaves the reactor free meanwhile."""
-        d = self.poller.ask(b"question")
-        self.announce(LONG)
-        os.write(self.far.fileno(), struct.pack("!i", 8) + b"half")
+        d = self.ask(b"question")
+        self.sendHalf()
         yield turns(10)
         self.assertNoResult(d)
         os.write(self.far.fileno(), b"full")
@@ -179,7 +215,7 @@ class PollerContract(_Base):
                 ask(n + 1)
 
         def ask(n):
-            self.poller.ask(b"%d" % n).addCallback(answered).addErrback(done.errback)
+            self.ask(b"%d" % n).addCallback(answered).addErrback(done.errback)
 
         ask(1)
         self.assertEqual((yield done), 50)
@@ -188,18 +224,18 @@ class PollerContract(_Base):
     def test_farEndGone(self):
         """To ask when the far end is gone fails, however long the packet is."""
         self.far.close()
-        yield self.fails(self.poller.ask(b"question"))
-        yield self.fails(self.poller.ask(LONG))
+        yield self.fails(self.ask(b"question"))
+        yield self.fails(self.ask(LONG))
 
     @inlineCallbacks
     def test_farEndGoes(self):
         """A question fails when the far end goes, at once or later."""
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         self.far.close()
         yield self.fails(d)
         yield self.poller.hangUp()
         self.connect()
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         yield turns(10)
         self.far.close()
         yield self.fails(d)
@@ -207,9 +243,8 @@ class PollerContract(_Base):
     @inlineCallbacks
     def test_farEndGoesInTheMiddle(self):
         """A question fails when the far end goes in the middle of the answer."""
-        d = self.poller.ask(b"question")
-        self.announce(LONG)
-        os.write(self.far.fileno(), struct.pack("!i", 8) + b"half")
+        d = self.ask(b"question")
+        self.sendHalf()
         yield turns(10)
         self.far.close()
         yield self.fails(d)
@@ -217,7 +252,7 @@ class PollerContract(_Base):
     @inlineCallbacks
     def test_answersAndGoes(self):
         """An answer that is in the pipe arrives though the far end is gone."""
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         self.send(b"answer")
         self.far.close()
         self.assertEqual((yield d), b"answer")
@@ -227,15 +262,15 @@ class PollerContract(_Base):
         """To hang up closes the pipe; then there is nothing to ask through."""
         yield self.poller.hangUp()
         self.hasClosed()
-        yield self.assertFailure(self.poller.ask(b"question"), EOFError)
+        yield self.assertFailure(self.ask(b"question"), EOFError)
         yield self.poller.hangUp()
 
     @inlineCallbacks
     def test_hangUpWaiting(self):
         """To hang up fails what is asked, soon after or long after it was."""
         for n in (0, 10):
-            d = self.poller.ask(b"question")
-            self.assertEqual(self.far.recv_bytes(), b"question")
+            d = self.ask(b"question")
+            self.assertEqual(self.read(), b"question")
             yield turns(n)
             self.assertNoResult(d)
             both = [self.poller.hangUp(), self.poller.hangUp()]
@@ -248,7 +283,7 @@ class PollerContract(_Base):
     def test_hangUpAnswered(self):
         """An answer that is there already is delivered before."""
         for n, answer in ((0, b"answer"), (10, b"answer"), (0, LONG[:50_000])):
-            d = self.poller.ask(b"question")
+            d = self.ask(b"question")
             yield turns(n)
             self.send(answer)
             hungUp = self.poller.hangUp()
@@ -260,7 +295,7 @@ class PollerContract(_Base):
     @inlineCallbacks
     def test_hangUpSending(self):
         """To hang up in the middle of a long packet ends that."""
-        d = self.poller.ask(LONG)
+        d = self.ask(LONG)
         yield turns(10)
         hungUp = self.poller.hangUp()
         yield self.fails(d)
@@ -272,7 +307,7 @@ class PollerContract(_Base):
         """To hang up works while some other process holds the far end open."""
         other = os.dup(self.far.fileno())
         self.addCleanup(os.close, other)
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         self.far.close()
         yield turns(10)
         self.assertNoResult(d)
@@ -286,7 +321,7 @@ class PollerContract(_Base):
         for end in (self.poller.hangUp, self.poller.stop):
             for n in (0, 10):
                 ended: list[Deferred[None]] = []
-                d = self.poller.ask(b"question")
+                d = self.ask(b"question")
                 d.addCallback(lambda _, end=end, ended=ended: ended.append(end()))
                 yield turns(n)
                 self.send(b"answer")
@@ -301,8 +336,8 @@ class PollerContract(_Base):
     def test_askAgainWhenHungUp(self):
         """Whoever is answered after it was hung up cannot ask again."""
         for n in (0, 10):
-            d = self.poller.ask(b"question")
-            d.addCallback(lambda _: self.poller.ask(b"another"))
+            d = self.ask(b"question")
+            d.addCallback(lambda _: self.ask(b"another"))
             yield turns(n)
             self.send(b"answer")
             hungUp = self.poller.hangUp()
@@ -314,8 +349,8 @@ class PollerContract(_Base):
     def test_stop(self):
         """To stop leaves nothing, and can be repeated."""
         self.serve(1, lambda packet: packet)
-        yield self.poller.ask(LONG)
-        d = self.poller.ask(b"question")
+        yield self.ask(LONG)
+        d = self.ask(b"question")
         stopped = [self.poller.stop(), self.poller.stop()]
         yield self.assertFailure(d, EOFError)
         yield gatherResults(stopped)
@@ -326,6 +361,6 @@ class PollerContract(_Base):
     def test_neverConnected(self):
         """Without a pipe nothing can be asked, and there is nothing to stop."""
         poller = self.makePoller(interval=0.001, backoff=1.10, reactor=reactor)
-        yield self.assertFailure(poller.ask(b"question"), EOFError)
+        yield self.assertFailure(poller.ask(wrap(b"question")), EOFError)
         yield poller.hangUp()
         yield poller.stop()

@@ -22,6 +22,7 @@ from asynqueue.children import Child, getContext
 from asynqueue.entry import Settings
 from asynqueue.errors import ThreadError
 from asynqueue.messages import Call, Hello, pack, unpack
+from asynqueue.packets import receive, send
 from asynqueue.pollers import PollerState, ThreadPoller
 
 BOUND = 30.0
@@ -105,6 +106,55 @@ class StepLooper:
         return maybeDeferred(lambda: None)
 
 
+class Messages:
+    """
+    A pipe of messages: what is sent into it can be received from it.
+
+    @ivar waiting: What has not been received.
+    """
+
+    def __init__(self, *packets):
+        self.waiting: deque[Any] = deque()
+        for packet in packets:
+            send(self, packet)
+
+    def send_bytes(self, message):
+        self.waiting.append(bytes(message))
+
+    def recv_bytes(self, maxlength=None):
+        if not self.waiting:
+            raise EOFError
+        if maxlength is not None and len(self.waiting[0]) > maxlength:
+            raise OSError("bad message length")
+        return self.waiting.popleft()
+
+    def recv_bytes_into(self, view):
+        message = self.recv_bytes()
+        view[: len(message)] = message
+        return len(message)
+
+
+def crossed(packet):
+    """
+    @return: A packet as it is received when it has been sent.
+    """
+    return receive(Messages(packet))
+
+
+def wrap(contents):
+    """
+    @return: A packet of some bytes, for those who do not look into it.
+    """
+    return [b"", contents]
+
+
+def unwrap(packet):
+    """
+    @return: The bytes of such a packet, received.
+    """
+    return bytes(packet[1])
+
+
 class StepConnection:
     """
     The near end of a pipe that has a time of its own, which goes on while it is
@@ -112,7 +162,7 @@ class StepConnection:
 
     @ivar now: The time, in seconds.
     @ivar looks: When it was polled, and for how long: a list of 2-tuples.
-    @ivar sent: The packets sent.
+    @ivar sent: What was sent: a L{Messages}.
     @ivar closed: C{True} when it was closed.
     @ivar onLook: Is called, where set, each time it was polled in vain.
     """
@@ -120,17 +170,20 @@ class StepConnection:
     def __init__(self):
         self.now = 0.0
         self.looks: list[tuple[float, float]] = []
-        self.sent: list[bytes] = []
+        self.sent = Messages()
         self.closed = False
         self.onLook: Any = None
         self._due: deque[tuple[float, Any]] = deque()
 
-    def come(self, packet, when=0.0):
+    def come(self, contents, when=0.0):
         """
-        Has the far end send a packet at a time, or break where the packet is an
+        Has the far end send a packet of some bytes at a time, or break if it is an
         exception.
         """
-        self._due.append((when, packet))
+        if isinstance(contents, BaseException):
+            self._due.append((when, contents))
+        else:
+            self._due += [(when, m) for m in Messages(wrap(contents)).waiting]
 
     def poll(self, timeout=0.0):
         self.looks.append((self.now, timeout))
@@ -142,16 +195,20 @@ class StepConnection:
             self.onLook()
         return False
 
-    def recv_bytes(self):
-        packet = self._due.popleft()[1]
-        if isinstance(packet, BaseException):
-            raise packet
-        return packet
+    def recv_bytes(self, maxlength=None):
+        message = self._due.popleft()[1]
+        if isinstance(message, BaseException):
+            raise message
+        return message
 
-    def send_bytes(self, packet):
+    def recv_bytes_into(self, view):
+        view[:] = self.recv_bytes()
+        return len(view)
+
+    def send_bytes(self, message):
         if self.closed:
             raise OSError("handle is closed")
-        self.sent.append(packet)
+        self.sent.send_bytes(message)
 
     def close(self):
         self.closed = True
@@ -175,11 +232,26 @@ class PollerCase(SynchronousTestCase):
         self.near = StepConnection()
         self.poller.connect(self.near)
 
+    def ask(self, contents):
+        """
+        @return: A Deferred of the bytes that answer these.
+        """
+        return self.poller.ask(wrap(contents)).addCallback(unwrap)
+
+    def sent(self):
+        """
+        @return: The bytes that were sent, one for each time that some were asked.
+        """
+        sent = []
+        while self.near.sent.waiting:
+            sent.append(unwrap(receive(self.near.sent)))
+        return sent
+
     def askInThread(self):
         """
         Asks, and lets the two looks from the reactor find nothing.
         """
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         self.reactor.turn()
         self.assertIs(self.poller.state, PollerState.WAITING)
         return d

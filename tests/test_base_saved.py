@@ -2,8 +2,8 @@
 Tests of L{asynqueue.base}: updates on workers that come later, or begin anew.
 """
 
-from asynqueue.employment import ATTEMPTS
-from asynqueue.errors import WorkerDied
+from asynqueue.errors import CrashLoop, WorkerDied
+from asynqueue.restarts import MAX_DEATHS, PAUSE
 from tests import calls
 from tests.test_base_updates import UpdateTestCase, picky
 
@@ -160,14 +160,15 @@ class SavedUpdateTests(UpdateTestCase):
         worker.instant = True
         worker.die()
         waiting = self.queue.call(calls.echo, "y")
-        for n in range(1, ATTEMPTS):
+        for n in range(1, MAX_DEATHS - 1):
             self.assertEqual(worker.starts, n + 1)
             self.assertNoResult(waiting)
-            self.queue.reactor.advance(0.1 * 2 ** (n - 1) - 0.01)
+            self.queue.reactor.advance(PAUSE * 2 ** (n - 1) - 0.01)
             self.assertEqual(worker.starts, n + 1)
             self.queue.reactor.advance(0.01)
-        self.failureResultOf(waiting, IndexError)
-        self.assertEqual(self.begun()[0], ["a", [], "x"] + ["a", []] * ATTEMPTS)
+        error = self.failureResultOf(waiting, CrashLoop).value
+        self.assertIsInstance(error.__cause__, IndexError)
+        self.assertEqual(self.begun()[0], ["a", [], "x"] + ["a", []] * (MAX_DEATHS - 1))
         self.assertTrue(worker.isStopping)
 
     def test_restartFailsOnce(self):
@@ -190,7 +191,7 @@ class SavedUpdateTests(UpdateTestCase):
         often than others.
         """
         d = self.queue.update(calls.echo, "u")
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_DEATHS - 1):
             self.assertEqual(self.queue.workers(), self.workers)
             self.workers[0].die()
             self.queue.reactor.advance(1)

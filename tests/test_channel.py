@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.channel import PATIENCE, Channel, ChannelState
+from asynqueue.channel import PATIENCE, Channel, ChannelState, Line
 from asynqueue.errors import StartFailed, WorkerDied
 from asynqueue.messages import Call, Close, Hello, Next, Stop, pack
 
@@ -26,10 +26,10 @@ class ChannelTests(SynchronousTestCase):
         self.child.come()
         self.poller.answer()
 
-    def call(self, x, urgent=False):
+    def call(self, x, line=Line.CALLS):
         number = self.channel.number()
         packet = pack(Call(number, None), (double, (x,), {}))
-        return self.channel.request(number, packet, urgent)
+        return self.channel.request(number, packet, line)
 
     def failureOf(self, request):
         return self.failureResultOf(request.replied, WorkerDied).value
@@ -54,13 +54,14 @@ class ChannelTests(SynchronousTestCase):
         self.assertEqual(results, [0, 2, 4])
         self.assertEqual([e.number for e in self.poller.sent[1:]], [1, 2, 3])
 
-    def test_urgentFirst(self):
-        """An urgent request passes those that wait, which get their turn after it."""
-        for x, urgent in enumerate([False, True, False, True]):
-            self.call(x, urgent)
+    def test_turns(self):
+        """Items and calls take turns; closings pass both."""
+        lines = [Line.CALLS, Line.ITEMS, Line.CALLS, Line.ITEMS, Line.CLOSINGS]
+        for x, line in enumerate(lines):
+            self.call(x, line)
         self.up()
         self.poller.answerAll()
-        self.assertEqual([e.number for e in self.poller.sent[1:]], [2, 1, 4, 3])
+        self.assertEqual([e.number for e in self.poller.sent[1:]], [5, 2, 1, 4, 3])
 
     def test_instantAnswersDoNotNest(self):
         """Any number of answers that are there at once need no deep stack."""
@@ -117,8 +118,12 @@ class ChannelTests(SynchronousTestCase):
 
     def test_nonsense(self):
         """A process that answers nonsense, or another request, is ended."""
-        other = pack(Hello(99))
-        for packet in (b"nonsense", other, pack((1, 2))):
+        for packet, wrong in (
+            ([b"nonsense", b""], "UnpicklingError"),
+            ([], "ValueError"),
+            (pack(Hello(99)), "Hello(number=99) does not answer"),
+            (pack((1, 2)), "(1, 2) does not answer"),
+        ):
             self.setUp()
             self.up()
             request = self.call(1)
@@ -126,7 +131,7 @@ class ChannelTests(SynchronousTestCase):
             self.assertNoResult(request.replied)
             self.assertEqual(self.child.asked, ["terminate"])
             self.child.die(-15)
-            self.failureOf(request)
+            self.assertIn(wrong, str(self.failureOf(request)))
 
     def test_diesBeforeItIsUp(self):
         """A process that ends before it is up says so, and what to look at."""

@@ -5,8 +5,8 @@ Tests of L{asynqueue.employment}: workers that come up, die, and begin anew.
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.employment import ATTEMPTS, PAUSE
 from asynqueue.errors import WorkerDied, WorkerError
+from asynqueue.restarts import MAX_DEATHS, PAUSE
 from tests import calls
 from tests.memory import MemoryWorker, PlainMemoryWorker, SteppedQueue
 
@@ -27,7 +27,7 @@ class EmploymentTestCase(SynchronousTestCase):
         """
         worker.comesUp = False
         worker.die()
-        for n in range(ATTEMPTS):
+        for n in range(MAX_DEATHS - 1):
             self.reactor.advance(PAUSE * 2 ** (n - 1) if n else 0)
             self.assertEqual(len(worker._starters), 1, n)
             worker.die()
@@ -106,8 +106,9 @@ class DeathTests(EmploymentTestCase):
             other = MemoryWorker(up=False, instant=True)
             self.make(worker, *[other] * others)
             d = self.queue.call(calls.echo, "x", retries=0)
-            for _ in range(ATTEMPTS):
+            for n in range(MAX_DEATHS):
                 self.assertNoResult(d)
+                self.reactor.advance(PAUSE * 2 ** (n - 2) if n > 1 else 0)
                 worker.die(read=False)
             self.assertEqual(self.queue.workers(), [other] * others)
             if others:
@@ -115,20 +116,21 @@ class DeathTests(EmploymentTestCase):
                 self.assertEqual(self.successResultOf(d), "x")
             else:
                 error = self.failureResultOf(d, WorkerError).value
-                self.assertIn(f"{ATTEMPTS} times", str(error))
+                self.assertIn(f"{MAX_DEATHS} times", str(error))
 
     def test_killers(self):
         """
-        However many calls in a row kill it, a worker is not given up for them.
+        A worker is not given up for many calls in a row that kill it, even with
+        nothing finished between them.
         """
         worker = MemoryWorker()
         self.make(worker)
-        ds = [self.queue.call(calls.echo, i) for i in range(3 * ATTEMPTS)]
+        ds = [self.queue.call(calls.echo, i) for i in range(3 * MAX_DEATHS)]
         for d in ds[:-1]:
             worker.die()
             self.failureResultOf(d, WorkerDied)
         worker.finish()
-        self.assertEqual(self.successResultOf(ds[-1]), 3 * ATTEMPTS - 1)
+        self.assertEqual(self.successResultOf(ds[-1]), 3 * MAX_DEATHS - 1)
 
     def test_notRestartable(self):
         """
@@ -194,7 +196,7 @@ class ComingUpTests(EmploymentTestCase):
         worker.comesUp = False
         worker.die()
         waiting = self.queue.call(calls.echo)
-        for n in range(1, ATTEMPTS):
+        for n in range(1, MAX_DEATHS - 1):
             worker.die()
             self.assertEqual(worker.starts, n + 1)
             self.reactor.advance(PAUSE * 2 ** (n - 1) - 0.01)
@@ -217,7 +219,7 @@ class ComingUpTests(EmploymentTestCase):
         for _ in range(3):
             worker.comesUp = False
             worker.die()
-            for n in range(ATTEMPTS - 1):
+            for n in range(MAX_DEATHS - 2):
                 worker.die()
                 self.reactor.advance(PAUSE * 2**n)
             worker.comeUp()
@@ -234,7 +236,7 @@ class ComingUpTests(EmploymentTestCase):
         worker.comesUp = False
         worker.die()
         ds = {s: self.queue.call(calls.echo, s, series=s) for s in ("x", "y", None)}
-        for n in range(ATTEMPTS):
+        for n in range(MAX_DEATHS - 1):
             worker.die()
             self.reactor.advance(PAUSE * 2**n)
         self.failureResultOf(ds.pop("x"), WorkerDied)

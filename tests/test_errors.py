@@ -48,6 +48,7 @@ class ErrorsTests(SynchronousTestCase):
             errors.UnpicklingError,
             errors.WorkerDied,
             errors.StartFailed,
+            errors.CrashLoop,
         ):
             self.assertTrue(issubclass(kind, WorkerError), kind)
         self.assertTrue(issubclass(errors.PicklingError, pickle.PicklingError))

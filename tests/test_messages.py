@@ -5,6 +5,7 @@ What crosses the pipe.
 import pickle
 import socket
 import traceback
+import weakref
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.messages import (
-    AT_ONCE,
     Answer,
     Call,
     Close,
@@ -22,14 +22,14 @@ from asynqueue.messages import (
     Raised,
     Status,
     Stop,
-    announcement,
     describe,
-    isAnnouncement,
+    dumps,
     pack,
     raised,
     unpack,
 )
 from tests import deeds
+from tests.support import crossed
 
 few = settings(deadline=None, max_examples=50)
 
@@ -100,18 +100,34 @@ class StatusTests(SynchronousTestCase):
 
 
 class PackTests(SynchronousTestCase):
+    def cross(self, envelope, contents=None):
+        """
+        @return: An envelope as it arrives, and what loads the contents.
+        """
+        return unpack(crossed(pack(envelope, contents)))
+
     @few
     @given(envelopes, values)
     def test_roundTrip(self, envelope, contents):
         """What is packed is unpacked, whatever it is, and as the type it was."""
-        opened, load = unpack(pack(envelope, contents))
+        opened, load = self.cross(envelope, contents)
         self.assertEqual(opened, envelope)
         self.assertIs(type(opened), type(envelope))
         self.assertEqual(load(), contents)
 
+    def test_hugeNumber(self):
+        """An envelope may be of any length, though none is expected to be long."""
+        self.assertEqual(self.cross(Hello(1 << 10_000))[0], Hello(1 << 10_000))
+
+    @few
+    @given(values)
+    def test_dumps(self, value):
+        """An object by itself is pickled into one piece."""
+        self.assertEqual(pickle.loads(dumps(value)), value)
+
     def test_noContents(self):
         """A packet without contents has C{None}."""
-        self.assertIsNone(unpack(pack(Hello(1)))[1]())
+        self.assertIsNone(self.cross(Hello(1))[1]())
 
     def test_cannotBePickled(self):
         """What pickling raises is raised to whoever packs."""
@@ -122,36 +138,46 @@ class PackTests(SynchronousTestCase):
 
     def test_cannotBeLoaded(self):
         """A packet whose contents cannot be loaded still tells its number."""
-        envelope, load = unpack(pack(Call(7, None), deeds.Bomb()))
+        envelope, load = self.cross(Call(7, None), deeds.Bomb())
         self.assertEqual(envelope.number, 7)
         self.assertRaises(RuntimeError, load)
 
     def test_socket(self):
         """An open socket can be handed over."""
         here, there = socket.socketpair()
-        with here, there, unpack(pack(Hello(1), there))[1]() as arrived:
+        with here, there, self.cross(Hello(1), there)[1]() as arrived:
             arrived.sendall(b"hello")
             self.assertEqual(here.recv(9), b"hello")
 
 
-class AnnouncementTests(SynchronousTestCase):
-    def test_short(self):
-        """A packet that can be read at once is not announced."""
-        self.assertIsNone(announcement(b"x" * AT_ONCE))
+class LargeTests(SynchronousTestCase):
+    """
+    What is large in a packet, and so a part of its own.
+    """
 
-    def test_long(self):
-        """A longer one is, by what is no packet and is read at once."""
-        ahead = announcement(b"x" * (AT_ONCE + 1))
-        assert ahead is not None
-        self.assertTrue(isAnnouncement(ahead))
-        self.assertLess(len(ahead), AT_ONCE)
-        self.assertRaises(pickle.UnpicklingError, unpack, ahead)
+    def packet(self):
+        return crossed(pack(Hello(1), pickle.PickleBuffer(bytearray(1 << 16))))
 
-    @few
-    @given(envelopes, values)
-    def test_noPacketIsTakenForOne(self, envelope, contents):
-        """No packet is ever mistaken for an announcement."""
-        self.assertFalse(isAnnouncement(pack(envelope, contents)))
+    def test_usedUp(self):
+        """What a packet is made of is not held when it is opened and loaded."""
+        packet = self.packet()
+        parts = [weakref.ref(part) for part in packet[1:]]
+        opened = unpack(packet)
+        self.assertEqual(packet, [])
+        loaded = opened[1]()
+        self.assertIsNone(parts[0]())
+        self.assertIs(parts[1](), loaded)
+        del loaded
+        self.assertIsNone(parts[1]())
+
+    def test_lost(self):
+        """A packet of which a part found no memory says so when it is loaded."""
+        for lost in (1, 2):
+            packet = self.packet()
+            packet[lost] = None
+            envelope, load = unpack(packet)
+            self.assertEqual(envelope, Hello(1))
+            self.assertRaises(MemoryError, load)
 
 
 class RaisedTests(SynchronousTestCase):
@@ -160,7 +186,7 @@ class RaisedTests(SynchronousTestCase):
         @return: The L{Raised} of an exception, as it arrives.
         """
         packet = pack(Answer(1, Status.ERROR, 0.0), raised(exception))
-        arrived = unpack(packet)[1]()
+        arrived = unpack(crossed(packet))[1]()
         self.assertIs(type(arrived), Raised)
         return arrived
 
@@ -260,4 +286,4 @@ class RaisedTests(SynchronousTestCase):
         """An iteration arrives as one."""
         iteration = Iteration(3, ["first"])
         packet = pack(Answer(1, Status.ITERATION, 0.0), iteration)
-        self.assertIs(type(unpack(packet)[1]()), Iteration)
+        self.assertIs(type(unpack(crossed(packet))[1]()), Iteration)

@@ -9,7 +9,7 @@ from zope.interface.verify import verifyObject
 
 from asynqueue.errors import ThreadError
 from asynqueue.interfaces import IPoller
-from asynqueue.messages import AT_ONCE, announcement
+from asynqueue.packets import AT_ONCE
 from asynqueue.pollers import (
     LONGEST,
     POLLERS,
@@ -22,7 +22,7 @@ from tests.fakes import StepPoller
 from tests.pollers_contract import PollerContract
 from tests.support import PollerCase, SteppedReactor
 
-LONG = b"x" * (AT_ONCE + 1)
+LONG = b"x" * AT_ONCE
 
 
 class ThreadPollerContractTests(PollerContract, TestCase):
@@ -40,7 +40,7 @@ class StepsTests(PollerCase):
     def test_states(self):
         """The state tells what the poller does, from look to look."""
         states = [self.poller.state]
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         states.append(self.poller.state)
         self.reactor.turn()
         states.append(self.poller.state)
@@ -64,13 +64,13 @@ class StepsTests(PollerCase):
     def test_firstLook(self):
         """An answer that is there right after sending needs no turn, no thread."""
         self.near.come(b"answer")
-        self.assertEqual(self.successResultOf(self.poller.ask(b"q")), b"answer")
+        self.assertEqual(self.successResultOf(self.ask(b"q")), b"answer")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(self.near.looks, [(0, 0)])
 
     def test_secondLook(self):
         """One that is there in the reactor's next turn needs no thread."""
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         self.assertNoResult(d)
         self.near.come(b"answer")
         self.reactor.turn()
@@ -86,28 +86,27 @@ class StepsTests(PollerCase):
 
     def test_longPacket(self):
         """What may take long to send is sent by the thread, not the reactor."""
-        d = self.poller.ask(LONG)
-        self.assertEqual(self.near.sent, [])
+        d = self.ask(LONG)
+        self.assertEqual(self.sent(), [])
         self.near.come(b"answer")
         self.looper.step()
-        self.assertEqual(self.near.sent, [LONG])
+        self.assertEqual(self.sent(), [LONG])
         self.assertEqual(self.successResultOf(d), b"answer")
 
     def test_shortPacket(self):
         """The longest packet that is sent at once is."""
-        self.poller.ask(LONG[1:])
-        self.assertEqual(self.near.sent, [LONG[1:]])
+        self.ask(LONG[1:])
+        self.assertEqual(self.sent(), [LONG[1:]])
 
     def test_longAnswer(self):
         """What may take long to read is read by the thread, not the reactor."""
         for turns in (0, 1, 2):
             self.connect(0.001, 1.10)
             if turns:
-                d = self.poller.ask(b"question")
-            self.near.come(announcement(LONG))
+                d = self.ask(b"question")
             self.near.come(LONG)
             if turns == 0:
-                d = self.poller.ask(b"question")
+                d = self.ask(b"question")
             elif turns == 1:
                 self.reactor.turn()
             else:
@@ -121,7 +120,7 @@ class StepsTests(PollerCase):
         """A pipe that breaks while it is read from fails what is asked."""
         for error in (EOFError(), ConnectionResetError()):
             self.near.come(error)
-            self.failureResultOf(self.poller.ask(b"question"), type(error))
+            self.failureResultOf(self.ask(b"question"), type(error))
             d = self.askInThread()
             self.near.come(error)
             self.looper.step()
@@ -138,8 +137,8 @@ class StepsTests(PollerCase):
     def test_noThread(self):
         """If there is no thread any more, what is asked fails."""
         self.looper.stop()
-        self.failureResultOf(self.poller.ask(LONG), ThreadError)
-        d = self.poller.ask(b"question")
+        self.failureResultOf(self.ask(LONG), ThreadError)
+        d = self.ask(b"question")
         self.reactor.turn()
         self.failureResultOf(d, ThreadError)
         self.successResultOf(self.poller.hangUp())
@@ -162,7 +161,7 @@ class StepsTests(PollerCase):
 
     def test_nothingLeftOfSecondLook(self):
         """To hang up before the second look is to call that off."""
-        d = self.poller.ask(b"question")
+        d = self.ask(b"question")
         self.successResultOf(self.poller.hangUp())
         self.failureResultOf(d, EOFError)
         self.assertEqual(self.reactor.getDelayedCalls(), [])

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.messages import (
-    AT_ONCE,
     Answer,
     Call,
     Close,
@@ -24,12 +23,13 @@ from asynqueue.messages import (
     Next,
     Status,
     Stop,
-    isAnnouncement,
     pack,
     unpack,
 )
+from asynqueue.packets import AT_ONCE, parts, receive
 from asynqueue.universe import ProcessUniverse
 from tests import deeds
+from tests.support import Messages, crossed
 
 
 def echo(x):
@@ -37,36 +37,39 @@ def echo(x):
     return x
 
 
-class Script:
+class Script(Messages):
     """
-    A pipe out of which a list of packets comes, and then its end.
+    A pipe out of which packets come, and then its end.
+
+    @ivar sent: The messages that were sent into it: so many can be.
     """
 
     def __init__(self, *packets, sends=1000):
-        self.packets = list(packets)
+        self.waiting = Messages(*packets).waiting
         self.sends = sends
-        self.sent: list[bytes] = []
+        self.sent = Messages()
 
-    def recv_bytes(self):
-        if not self.packets:
-            raise EOFError
-        return self.packets.pop(0)
-
-    def send_bytes(self, packet):
-        if len(self.sent) == self.sends:
+    def send_bytes(self, message):
+        if len(self.sent.waiting) == self.sends:
             raise BrokenPipeError
-        self.sent.append(packet)
+        self.sent.send_bytes(message)
 
 
 class UniverseCase(SynchronousTestCase):
     def setUp(self):
         self.universe = ProcessUniverse()
 
+    def answer(self, packet):
+        """
+        @return: The answer to a packet, and a callable that loads its contents.
+        """
+        return unpack(crossed(self.universe.answer(crossed(packet))[1]))
+
     def ask(self, envelope, contents=None):
         """
         @return: The answer's status and its contents.
         """
-        answer, load = unpack(self.universe.answer(pack(envelope, contents))[1])
+        answer, load = self.answer(pack(envelope, contents))
         self.assertIs(type(answer), Answer)
         self.assertEqual(answer.number, envelope.number)
         return answer.status, load()
@@ -127,8 +130,7 @@ class CallTests(UniverseCase):
     @given(st.binary(max_size=100))
     def test_anyContents(self, contents):
         """Whatever follows an envelope is answered under its number."""
-        packet = pickle.dumps(Call(3, None)) + contents
-        answer = unpack(self.universe.answer(packet)[1])[0]
+        answer, _ = self.answer([pickle.dumps(Call(3, None)), contents])
         self.assertEqual(answer[:2], (3, Status.ERROR))
 
 
@@ -152,7 +154,7 @@ class SecondsTests(UniverseCase):
             return envelope, lambda: (self.passing(1), load())[1]
 
         self.patch(universe, "unpack", slow)
-        return unpack(self.universe.answer(b"")[1])[0].seconds
+        return unpack(self.universe.answer([])[1])[0].seconds
 
     def test_call(self):
         """What is told is how long the call ran, not how long it was loaded."""
@@ -292,10 +294,10 @@ class LoopTests(SynchronousTestCase):
         @return: The envelopes of all that the loop has sent.
         """
         ProcessUniverse().loop(script)
-        return [
-            "announcement" if isAnnouncement(packet) else unpack(packet)[0]
-            for packet in script.sent
-        ]
+        answers = []
+        while script.sent.waiting:
+            answers.append(unpack(receive(script.sent))[0])
+        return answers
 
     def test_endOfPipe(self):
         """The loop answers all packets, then ends with the pipe."""
@@ -306,23 +308,25 @@ class LoopTests(SynchronousTestCase):
         """It ends when it is told to, once it has answered that."""
         script = Script(pack(Stop(1)), pack(Hello(2)))
         self.assertEqual([answer.number for answer in self.run_(script)], [1])
-        self.assertEqual(len(script.packets), 1)
+        self.assertEqual(len(script.waiting), 1)
 
     def test_nobodyListens(self):
-        """It ends when an answer, or its announcement, cannot be sent."""
-        long = pack(Call(1, None), (bytes, (AT_ONCE,), {}))
-        for sends in (0, 1):
+        """It ends when an answer, or a part of it, cannot be sent."""
+        for sends in range(3):
+            long = pack(Call(1, None), (bytes, (AT_ONCE,), {}))
             script = Script(long, pack(Hello(2)), sends=sends)
-            self.assertEqual(len(self.run_(script)), sends)
-            self.assertEqual(len(script.packets), 1)
+            ProcessUniverse().loop(script)
+            self.assertEqual(len(script.sent.waiting), sends)
+            self.assertEqual(len(script.waiting), 1)
 
     def test_longAnswer(self):
         """A long answer is announced, a short one is not."""
         for length, announced in ((1, False), (AT_ONCE, True)):
-            packet = pack(Call(1, None), (bytes, (length,), {}))
-            answers = self.run_(Script(packet))
-            self.assertEqual("announcement" in answers, announced)
-            self.assertEqual(answers[-1].status, Status.RESULT)
+            script = Script(pack(Call(1, None), (bytes, (length,), {})))
+            ProcessUniverse().loop(script)
+            first = script.sent.waiting[0]
+            self.assertIs(parts(first) is None, announced)
+            self.assertIs(unpack(receive(script.sent))[0].status, Status.RESULT)
 
 
 class LightTests(SynchronousTestCase):
