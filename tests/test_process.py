@@ -247,16 +247,16 @@ class CallsTests(QueueTestCase):
 
     @inlineCallbacks
     def test_killersAmongGood(self):
-        """Calls that kill their process cost the others nothing."""
+        """Of 400 calls mixed with 20 that kill their process, none is lost."""
         queue = self.makeQueue(2)
         good, bad = [], []
-        for i in range(60):
+        for i in range(400):
             good.append(queue.call(calls.echo, i))
-            if i % 12 == 0:
+            if i % 20 == 0:
                 d = queue.call(os._exit, 1)
                 bad.append(self.assertFailure(d, WorkerDied))
-        self.assertEqual((yield gatherResults(good)), list(range(60)))
-        yield gatherResults(bad)
+        self.assertEqual((yield gatherResults(good)), list(range(400)))
+        self.assertEqual(len((yield gatherResults(bad))), 20)
 
     @inlineCallbacks
     def test_consumer(self):
