@@ -5,9 +5,6 @@ Texts about calls.
 import reprlib
 from typing import Any
 
-from twisted.python.failure import Failure
-
-from asynqueue.messages import describe
 from asynqueue.runner import CallTuple
 
 
@@ -52,15 +49,3 @@ def aboutCall(callTuple: CallTuple) -> str:
     words = [aboutObject(arg) for arg in args]
     words.extend(f"{name}={aboutObject(value)}" for name, value in kw.items())
     return f"{aboutCallable(f)}({', '.join(words)})"
-
-
-def aboutFailure(failure: Failure, callTuple: CallTuple) -> str:
-    """
-    @return: What went wrong, in which call, and the tracebacks as far as there
-        are any.
-    """
-    error: Any = failure.value
-    return (
-        f"Exception '{describe(error)}' ({type(error).__qualname__}) doing call "
-        f"'{aboutCall(callTuple)}'\n{failure.getTraceback()}"
-    )

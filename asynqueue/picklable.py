@@ -3,6 +3,7 @@ Why a call could not be pickled.
 """
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from asynqueue.about import aboutCall, aboutCallable, aboutObject
@@ -40,7 +41,8 @@ def notPicklable(
 def _parts(callTuple: CallTuple) -> Iterator[tuple[str, Any]]:
     f, args, kw = callTuple
     owner = getattr(f, "__self__", None)
-    if owner is not None:
+    # That of a builtin function is its module.
+    if owner is not None and not isinstance(owner, ModuleType):
         yield f"the object whose method it is, {aboutObject(owner)},", owner
     yield f"its callable {aboutCallable(f)}", f
     for index, arg in enumerate(args, 1):

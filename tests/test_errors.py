@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import errors
-from asynqueue.about import aboutCall, aboutFailure
+from asynqueue.about import aboutCall
 from asynqueue.errors import WorkerDied, WorkerError, aboutExit, asFailure
 from asynqueue.picklable import notPicklable
 from tests import calls
@@ -98,13 +98,6 @@ class InfoTests(SynchronousTestCase):
         text = aboutCall((calls.echo, args, {}))
         self.assertEqual(len(text.splitlines()), 1)
 
-    def test_failure(self):
-        """The text of a failure has the error, the call and the traceback."""
-        failure = Failure(caught(calls.boom, "bang"))
-        text = aboutFailure(failure, (calls.boom, ("bang",), {}))
-        for part in ("Exception 'bang'", "ValueError", "boom('bang')", "in boom"):
-            self.assertIn(part, text)
-
 
 class NotPicklableTests(SynchronousTestCase):
     def culprit(self, f, *args, **kw):
@@ -117,6 +110,7 @@ class NotPicklableTests(SynchronousTestCase):
         self.assertIn("its argument 2", self.culprit(calls.echo, 1, local))
         self.assertIn("its keyword y", self.culprit(calls.add, 1, y=local))
         self.assertIn("object whose method", self.culprit(Holder(local).method))
+        self.assertIn("its argument 1", self.culprit(len, local))
 
     def test_whole(self):
         """If each part can be pickled alone, the error of the whole is told."""
