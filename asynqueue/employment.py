@@ -73,6 +73,7 @@ class Employee:
         self._nextAttempt: Any = None
         self._patience: Any = None
         self._hurries = False
+        self._wasUp = False
         self._left: Deferred[list[Task]] = Deferred()
         worker.setResignator(self.resigned)
 
@@ -229,6 +230,7 @@ class Employee:
     async def _comeUp(self) -> None:
         if IRestartable.providedBy(self.worker):
             await self.worker.start()
+            self._wasUp = True
         toRun = [update.origin for update in self._backlog]
         for origin in self._employer.savedUpdates(self.qualifications()):
             if origin not in toRun:
@@ -308,9 +310,11 @@ class Employee:
     def _cameNotUp(self, why: Failure) -> None:
         if self.state is EmployeeState.LEFT:
             return
-        if why.check(CancelledError):
+        resigned = why.check(CancelledError) is not None
+        if resigned:
             why = self._whyResigned()
-        if not self.hired.called:
+        if not self.hired.called and not (self._wasUp and resigned):
+            # It is not to be expected that another try does better.
             self._giveUp(why)
             return
         # It may well be up, and have failed to run an update.
