@@ -16,7 +16,7 @@ from typing import Any
 from asynqueue import packets
 from tests.deeds import Broken, Fussy, Guarded
 
-LARGE = 20 << 20
+LARGE = 100 << 20
 """
 How many bytes are large: many times what a pipe holds.
 """
