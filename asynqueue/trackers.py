@@ -6,12 +6,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 
 from asynqueue.about import aboutObject
 from asynqueue.delays import checkSeconds
 from asynqueue.reactors import theReactor
 
 __all__ = ["DeferredTracker"]
+
+#: How long L{DeferredTracker.deferUntilFewer} gives others to fire as well before
+#: it tells that enough have, in seconds.
+SETTLING = 0.001
 
 T = TypeVar("T")
 
@@ -22,8 +27,8 @@ class DeferredTracker:
     any, or enough of them have. I hold none of them, and each keeps its result,
     or its failure, for the callbacks that are added after it was given to me.
 
-    Whoever waits is told in the reactor's next iteration: by then those later
-    callbacks have run too.
+    Whoever waits is told in the reactor's next iteration, or L{SETTLING} later: by
+    then those later callbacks have run too.
 
     @ivar dCount: How many I wait for, C{None} after L{quitWaiting}.
     """
@@ -43,9 +48,8 @@ class DeferredTracker:
         self.dCount: int | None = 0
         self._removed = 0
         self._reactor = reactor
-        self._isTelling = False
-        # Who waits, and what tells whether he need wait no longer.
-        self._waiters: dict[Deferred[bool], Callable[[], bool]] = {}
+        self._waiters = _Waiters(0, reactor)
+        self._throttled = _Waiters(SETTLING, reactor)
 
     def put(self, d: "Deferred[T]") -> "Deferred[T]":
         """
@@ -76,7 +80,7 @@ class DeferredTracker:
         if self.dCount:
             self.dCount -= 1
             self._removed += 1
-            self._tellSoon()
+            self._tellAll()
 
     def quitWaiting(self) -> None:
         """
@@ -84,7 +88,7 @@ class DeferredTracker:
         so, with C{True}.
         """
         self.dCount = None
-        self._tellSoon()
+        self._tellAll()
 
     def notWaiting(self) -> bool:
         """
@@ -102,7 +106,7 @@ class DeferredTracker:
             has not come to that when the time is over.
         @raise ValueError: if I{timeout} is negative or no number.
         """
-        return self._wait(self.notWaiting, timeout)
+        return self._waiters.wait(self.notWaiting, timeout)
 
     def deferToAny(self, timeout: float | None = None) -> "Deferred[bool]":
         """
@@ -115,7 +119,7 @@ class DeferredTracker:
         """
         # What is less than ever has been, if there is nothing to wait for.
         removed = -1 if self.notWaiting() else self._removed
-        return self._wait(
+        return self._waiters.wait(
             lambda: self.dCount is None or self._removed > removed, timeout
         )
 
@@ -131,8 +135,9 @@ class DeferredTracker:
                 tracker.put(process(item))
             await tracker.deferToAll()
 
-        If several wait so and one of them, when told, puts what makes too many
-        again, the others wait on.
+        Those that fire within L{SETTLING} of one another are told of together. If
+        several wait so and one of them, when told, puts what makes too many again,
+        the others wait on.
 
         @param N: The number, above 0.
         @param timeout: As in L{deferToAll}.
@@ -142,9 +147,33 @@ class DeferredTracker:
         """
         if not N > 0:
             raise ValueError(f"There are never fewer than {N!r}: N has to be above 0")
-        return self._wait(lambda: self.dCount is None or self.dCount < N, timeout)
+        return self._throttled.wait(
+            lambda: self.dCount is None or self.dCount < N, timeout
+        )
 
-    def _wait(
+    def _fired(self, result: T) -> T:
+        self.removeWait()
+        return result
+
+    def _tellAll(self) -> None:
+        self._waiters.tellSoon()
+        self._throttled.tellSoon()
+
+
+class _Waiters:
+    """
+    Those who wait for something of a tracker, and are told a pause after it
+    happened.
+    """
+
+    def __init__(self, pause: float, reactor: Any) -> None:
+        self._pause = pause
+        self._reactor = reactor
+        # What tells whether he who waits need wait no longer.
+        self._waiting: dict[Deferred[bool], Callable[[], bool]] = {}
+        self._telling: IDelayedCall | None = None
+
+    def wait(
         self, isOver: Callable[[], bool], timeout: float | None
     ) -> "Deferred[bool]":
         if timeout is not None:
@@ -152,28 +181,26 @@ class DeferredTracker:
         if isOver():
             return succeed(True)
         d: Deferred[bool] = Deferred(self._forget)
-        self._waiters[d] = isOver
+        self._waiting[d] = isOver
         if timeout is not None:
             # It may be over, and only not told yet.
             d.addTimeout(timeout, theReactor(self._reactor), lambda *_: isOver())
         return d
 
-    def _forget(self, d: "Deferred[bool]") -> None:
-        del self._waiters[d]
-
-    def _fired(self, result: T) -> T:
-        self.removeWait()
-        return result
-
-    def _tellSoon(self) -> None:
-        if self._waiters and not self._isTelling:
-            self._isTelling = True
-            theReactor(self._reactor).callLater(0, self._tell)
+    def tellSoon(self) -> None:
+        if self._waiting and self._telling is None:
+            self._telling = theReactor(self._reactor).callLater(self._pause, self._tell)
 
     def _tell(self) -> None:
-        self._isTelling = False
-        for d, isOver in list(self._waiters.items()):
+        self._telling = None
+        for d, isOver in list(self._waiting.items()):
             # Not so any more, perhaps, after what those before have done.
-            if d in self._waiters and isOver():
-                del self._waiters[d]
+            if d in self._waiting and isOver():
+                del self._waiting[d]
                 d.callback(True)
+
+    def _forget(self, d: "Deferred[bool]") -> None:
+        del self._waiting[d]
+        if self._telling is not None and not self._waiting:
+            self._telling.cancel()
+            self._telling = None

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from asynqueue.deferator import Deferator
-from asynqueue.trackers import DeferredTracker
+from asynqueue.trackers import SETTLING, DeferredTracker
 from tests.trackers_case import TrackerCase
 
 
@@ -225,6 +225,27 @@ class FewerTests(TrackerCase):
         put[1].callback(None)
         self.turn()
         self.assertIs(self.successResultOf(d), True)
+
+    def test_together(self):
+        """Those that fire within a moment are told of once, after it."""
+        put = self.put(3)
+        d = self.tracker.deferUntilFewer(3)
+        put[0].callback(None)
+        self.reactor.advance(SETTLING / 2)
+        put[1].callback(None)
+        self.assertNoResult(d)
+        self.reactor.advance(SETTLING / 2)
+        self.assertIs(self.successResultOf(d), True)
+        self.assertEqual(self.reactor.left(), [])
+
+    def test_nobodyLeft(self):
+        """Whoever stops waiting leaves nothing in the reactor."""
+        put = self.put(2)
+        d = self.tracker.deferUntilFewer(2)
+        put[0].callback(None)
+        d.cancel()
+        self.failureResultOf(d, CancelledError)
+        self.assertEqual(self.reactor.left(), [])
 
     def test_takesTurns(self):
         """Of several, only as many go on as there is room for."""

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.trackers import DeferredTracker
+from asynqueue.trackers import SETTLING, DeferredTracker
 from tests.test_stops import StoppableReactor
 from tests.trackers_case import TrackerCase
 
@@ -167,7 +167,7 @@ class HistoryTests(SynchronousTestCase):
                 if not before:
                     self.assertTrue(results[0].check(CancelledError))
             elif step == "turn":
-                reactor.advance(0)
+                reactor.pump([0, SETTLING])
                 for kind, since, _, results in waiting:
                     self.assertLessEqual(len(results), 1)
                     if kind == "timed":

@@ -5,7 +5,7 @@ What the tests of a L{DeferredTracker} stand on.
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.trackers import DeferredTracker
+from asynqueue.trackers import SETTLING, DeferredTracker
 from tests.test_stops import StoppableReactor
 
 
@@ -21,4 +21,5 @@ class TrackerCase(SynchronousTestCase):
         return [self.tracker.put(Deferred()) for _ in range(n)]
 
     def turn(self):
-        self.reactor.advance(0)
+        # Once for what is told at once, and once for what is told after a while.
+        self.reactor.pump([0, SETTLING])
