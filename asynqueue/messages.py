@@ -1,11 +1,13 @@
 """
 What crosses the pipe between a worker and its process, and nothing else.
 
-A L{packet<asynqueue.packets>} begins with two pickles: an I{envelope}, one of the
-named tuples below, which can always be read; and its I{contents}, which belong to
-the user and may fail to pickle or to load. Because the envelope is read first, a
-packet whose contents are broken can still be answered. What is large in the
-contents are the parts after them, see L{asynqueue.contents}.
+A L{packet<asynqueue.packets>} begins with an I{envelope}, one of the named tuples
+below, which can always be read: marshalled, since it holds nothing but numbers,
+C{None} and short C{bytes}, and that takes a fifth of the time that C{pickle} does.
+Then come its I{contents}, a pickle, which belong to the user and may fail to pickle
+or to load. Because the envelope is read first, a packet whose contents are broken can
+still be answered. What is large in the contents are the parts after them, see
+L{asynqueue.contents}.
 
 Near to far go L{Hello}, L{Call}, L{Next}, L{Close} and L{Stop}; far to near
 goes one L{Answer} for each, bearing its number.
@@ -13,10 +15,12 @@ goes one L{Answer} for each, bearing its number.
 Standard library only: the far side imports me.
 """
 
+import marshal
 import pickle
 import traceback
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
 
 from asynqueue.contents import Contents
@@ -134,6 +138,16 @@ class Iteration(NamedTuple):
     first: list[Any]
 
 
+def _answer(number: int, code: bytes, seconds: float) -> Answer:
+    return Answer(number, Status(code), seconds)
+
+
+_KINDS = (Hello, Call, Next, Close, Stop, Answer)
+_NUMBERS: "dict[type, int]" = {kind: number for number, kind in enumerate(_KINDS)}
+# What makes one of each of what was marshalled.
+_MAKERS: "list[Callable[..., Any]]" = [*_KINDS[:-1], _answer]
+
+
 class Raised(NamedTuple):
     """
     An exception on its way across the pipe.
@@ -169,7 +183,7 @@ def pack(
     """
     pickled = Contents()
     makePickler(pickled, pickled.staysInBand).dump(contents)
-    head = pickle.dumps(envelope, pickle.HIGHEST_PROTOCOL)
+    head = marshal.dumps((_NUMBERS[type(envelope)], *envelope))
     return [head, pickled, *pickled.buffers]
 
 
@@ -189,18 +203,20 @@ def unpack(packet: Packet) -> tuple[Any, Callable[[], Any]]:
 
     @return: The envelope, and a callable, to be called once, that loads the contents
         and raises whatever loading them raises.
+    @raise Exception: if it is no packet.
     """
-    envelope, *rest = packet
+    head, *rest = packet
     packet.clear()
+    kind, *fields = marshal.loads(head)
+    return _MAKERS[kind](*fields), partial(_load, rest)
 
-    def load() -> Any:
-        contents, *buffers = rest
-        rest.clear()
-        if contents is None or None in buffers:
-            raise MemoryError("It is larger than the memory that is left here")
-        return pickle.loads(contents, buffers=buffers)
 
-    return pickle.loads(envelope), load
+def _load(rest: Packet) -> Any:
+    contents, *buffers = rest
+    rest.clear()
+    if contents is None or None in buffers:
+        raise MemoryError("It is larger than the memory that is left here")
+    return pickle.loads(contents, buffers=buffers)
 
 
 def describe(exception: BaseException) -> str:

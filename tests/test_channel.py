@@ -119,10 +119,9 @@ class ChannelTests(SynchronousTestCase):
     def test_nonsense(self):
         """A process that answers nonsense, or another request, is ended."""
         for packet, wrong in (
-            ([b"nonsense", b""], "UnpicklingError"),
+            ([b"nonsense", b""], "ValueError"),
             ([], "ValueError"),
             (pack(Hello(99)), "Hello(number=99) does not answer"),
-            (pack((1, 2)), "(1, 2) does not answer"),
         ):
             self.setUp()
             self.up()

@@ -130,7 +130,7 @@ class CallTests(UniverseCase):
     @given(st.binary(max_size=100))
     def test_anyContents(self, contents):
         """Whatever follows an envelope is answered under its number."""
-        answer, _ = self.answer([pickle.dumps(Call(3, None)), contents])
+        answer, _ = self.answer([pack(Call(3, None))[0], contents])
         self.assertEqual(answer[:2], (3, Status.ERROR))
 
 
