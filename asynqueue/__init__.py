@@ -29,6 +29,7 @@ imports only from those listed below it:
   - C{workplace}: where tasks wait and workers are
   - C{tasks}: the address of all that has to do with tasks
   - C{workforce}: C{TaskHandler}: the workers of a queue
+  - C{recalls}: tasks that wait behind another while somebody has nothing to do
   - C{employment}: one worker, from being hired to being let go
   - C{employer}: what that needs of whoever hired it
   - C{renewal}: workers that are replaced when they are worn out
@@ -47,6 +48,7 @@ imports only from those listed below it:
   - C{assignments}: where tasks and workers meet
   - C{task}: a call on its way, and the priority that it gets
   - C{channel}: one life of a worker process, and what is asked of it
+  - C{requests}: what that is, and in which order
   - C{replies}: what the far side answers, as this side understands it
   - C{starting}: how the processes of one worker are started
   - C{children}: starting, watching and ending processes
@@ -81,13 +83,14 @@ imports only from those listed below it:
   - C{reporting}: its log records, and the stack of a fault
   - C{universe}: its loop, and the iterators that it keeps
   - C{runner}: one call, and what it came to
+  - C{tickets}: how calls that wait in the pipe are taken back
   - C{messages}: what crosses the pipe
   - C{picklers}: what it is pickled by
   - C{contents}: what is left out of the pickle, because it is large
   - C{packets}: how it is written and read
   - C{framing}: how messages are told apart in a stream
 
-The last eleven are all that a worker process imports (C{processbase} and
+The last twelve are all that a worker process imports (C{processbase} and
 C{reactorside} only if it needs them): standard library only, so no public name is
 imported here before it is asked for.
 """

@@ -4,11 +4,12 @@ Where tasks and workers meet.
 
 from collections import deque
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
-from asynqueue.interfaces import ICanceller
+from asynqueue.interfaces import ICanceller, IPrefetcher
 from asynqueue.task import Task
 
 __all__ = ["Assignment", "AssignmentFactory", "entrust", "release"]
@@ -16,12 +17,14 @@ __all__ = ["Assignment", "AssignmentFactory", "entrust", "release"]
 
 def entrust(task: Any, worker: Any) -> "Deferred[None]":
     """
-    Has a worker run a task. The task's time counts from now.
+    Has a worker run a task. The task's time counts from now, unless the worker sees
+    to that.
 
     @return: A Deferred that fires when the worker is ready for another.
     """
     task.holder = worker if ICanceller.providedBy(worker) else None
-    task.startTimer()
+    if not IPrefetcher.providedBy(worker):
+        task.startTimer()
     ready: Deferred[None] = worker.run(task)
     return ready
 
@@ -40,22 +43,22 @@ class Assignment:
     I am a task that looks for a worker.
 
     @ivar d: A Deferred that fires when a worker has accepted the task.
-    @ivar done: A Deferred that fires when that worker is ready for another.
     """
 
-    __slots__ = ("d", "done", "task")
+    __slots__ = ("d", "task")
 
     def __init__(self, task: Any) -> None:
         self.task = task
         self.d: Deferred[None] = Deferred()
-        self.done: Deferred[None] = Deferred()
 
-    def accept(self, worker: Any) -> None:
+    def accept(self, worker: Any) -> "Deferred[None]":
         """
         Has a worker run the task, and the task's time count.
+
+        @return: A Deferred that fires when the worker is ready for another.
         """
         self.d.callback(None)
-        entrust(self.task, worker).chainDeferred(self.done)
+        return entrust(self.task, worker)
 
 
 class AssignmentFactory:
@@ -63,35 +66,47 @@ class AssignmentFactory:
     I am where tasks and workers meet. Whoever comes first waits here for the
     other.
 
-    @ivar waiting: The workers that are ready for a task of each series, in the
-        order in which they became so.
+    A task goes to the worker that has been ready longest, before all to one that has
+    nothing to do.
+
+    @ivar waiting: The workers that are ready for a task of each series and have
+        nothing to do, in the order in which they became so.
+    @ivar sparing: Those that have something to do and room for more.
     @ivar pending: The L{Assignment}s of each series that no worker was ready
         for.
     """
 
-    def __init__(self, whenFree: Callable[[Any], Any] = lambda worker: None) -> None:
+    def __init__(
+        self,
+        whenFree: Callable[[Any], Any] = lambda worker: None,
+        whenTaken: Callable[[Any], Any] = lambda worker: None,
+    ) -> None:
         """
         @param whenFree: Is called with each worker that has finished a task.
+        @param whenTaken: Is called with each worker that has been handed one.
         """
         self._whenFree = whenFree
+        self._whenTaken = whenTaken
         self.waiting: dict[Hashable, dict[Any, None]] = {}
+        self.sparing: dict[Hashable, dict[Any, None]] = {}
         self.pending: dict[Hashable, deque[Assignment]] = {}
 
     def isWaitedFor(self, series: Hashable) -> bool:
         """
         @return: C{True} if some worker is ready for a task of a series.
         """
-        return bool(self.waiting.get(series))
+        return bool(self.waiting.get(series) or self.sparing.get(series))
 
     def isWaiting(self, worker: Any) -> bool:
         """
         @return: C{True} if a worker is ready for a task.
         """
-        return any(worker in workers for workers in self.waiting.values())
+        rooms = [*self.waiting.values(), *self.sparing.values()]
+        return any(worker in workers for workers in rooms)
 
     def request(self, worker: Any, series: Hashable) -> bool:
         """
-        A worker is ready for a task of a series.
+        A worker has nothing to do, and is ready for a task of a series.
 
         @return: C{True} if there was one and the worker has it now, so that it
             is ready no longer.
@@ -100,16 +115,25 @@ class AssignmentFactory:
         while pending:
             assignment = pending.popleft()
             if not assignment.task.d.called:
-                self._match(assignment, worker)
+                self._handOver(assignment.accept, worker)
                 return True
         self.waiting.setdefault(series, {})[worker] = None
         return False
+
+    def spare(self, worker: Any, series: Hashable) -> None:
+        """
+        A worker has something to do, and is ready for one more task of a series
+        that may come.
+        """
+        self.sparing.setdefault(series, {})[worker] = None
 
     def cancelRequests(self, worker: Any) -> None:
         """
         A worker is ready for nothing any more.
         """
         for workers in self.waiting.values():
+            workers.pop(worker, None)
+        for workers in self.sparing.values():
             workers.pop(worker, None)
 
     def abandon(self) -> list[Any]:
@@ -129,15 +153,25 @@ class AssignmentFactory:
 
         @return: A Deferred that fires when a worker has accepted the task.
         """
+        if self.assign(task):
+            return succeed(None)
         assignment = Assignment(task)
-        waiting = self.waiting.get(task.series)
-        if waiting:
-            self._match(assignment, next(iter(waiting)))
-        else:
-            self.pending.setdefault(task.series, deque()).append(assignment)
+        self.pending.setdefault(task.series, deque()).append(assignment)
         return assignment.d
 
-    def _match(self, assignment: Assignment, worker: Any) -> None:
+    def assign(self, task: Any) -> bool:
+        """
+        Hands a task to a worker that is ready for it.
+
+        @return: C{False} if none is.
+        """
+        ready = self.waiting.get(task.series) or self.sparing.get(task.series)
+        if not ready:
+            return False
+        self._handOver(partial(entrust, task), next(iter(ready)))
+        return True
+
+    def _handOver(self, accept: "Callable[[Any], Deferred[None]]", worker: Any) -> None:
         self.cancelRequests(worker)
-        assignment.done.addCallback(lambda _: self._whenFree(worker))
-        assignment.accept(worker)
+        self._whenTaken(worker)
+        accept(worker).addCallback(lambda _: self._whenFree(worker))

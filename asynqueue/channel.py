@@ -16,8 +16,10 @@ from asynqueue.children import Child
 from asynqueue.deferreds import branch
 from asynqueue.errors import StartFailed, WorkerDied, aboutExit
 from asynqueue.messages import Hello, Stop, pack
-from asynqueue.packets import Packet
+from asynqueue.packets import Packet, message
 from asynqueue.replies import Reply, openReply
+from asynqueue.requests import Inquiry, Line, Lines, Request
+from asynqueue.tickets import Tickets
 
 PATIENCE = 5.0
 """
@@ -36,60 +38,27 @@ closed with something still unread in it, and plain end-of-file otherwise.
 
 class ChannelState(Enum):
     """
-    The stages of a L{Channel}. Moves: STARTING to IDLE when the process has
-    said that it is up; IDLE to ASKING and back with each request; any to
-    ENDING when the process is to end, or is found to; ENDING to ENDED when it
-    has.
+    The stages of a L{Channel}. Moves: STARTING to OPEN when the process is there;
+    both to ENDING when it is to end, or is found to; ENDING to ENDED when it has.
     """
 
     STARTING = "the process is being started"
-    IDLE = "nothing is asked"
-    ASKING = "a request is on its way or being answered"
+    OPEN = "the process answers requests, or soon will"
     ENDING = "the process is ending"
     ENDED = "the process is gone"
 
 
-class Line(Enum):
-    """
-    Where a request waits. Those of the first go before all others; the other two
-    take turns, so that a reader that never rests keeps no call waiting, nor calls a
-    reader.
-    """
-
-    CLOSINGS = "iterators to be closed"
-    ITEMS = "items to be taken"
-    CALLS = "calls, and the end"
-
-
-class Request:
-    """
-    I am a packet that is to be answered.
-
-    @ivar number: The number that the answer has to bear.
-    @ivar packet: The packet, dropped when it is sent.
-    @ivar replied: A Deferred that fires with a L{Reply}, or fails with
-        L{WorkerDied<asynqueue.errors.WorkerDied>} if the process ended first.
-    @ivar sentAt: When it was sent, by C{time.perf_counter}; C{None} if it has
-        not been, or the process ended before it had read it.
-    @ivar about: Gives the call that it is for, as a text; C{None} if it is for
-        none.
-    """
-
-    __slots__ = ("about", "number", "packet", "replied", "sentAt")
-
-    def __init__(self, number: int, packet: Packet) -> None:
-        self.number = number
-        self.packet = packet
-        self.sentAt: float | None = None
-        self.about: Callable[[], str] | None = None
-        self.replied: Deferred[Reply] = Deferred()
-
-
 class Channel:
     """
-    I start a worker process, send requests to it one after another, and see it
-    to its end.
+    I start a worker process, send requests to it, and see it to its end.
 
+    The process does one after another, and is sent the next when it has answered
+    the last. If I{ahead} is above 0, it is sent short ones before: calls then wait
+    in the pipe, and can be taken back from there until the process begins with
+    them, see L{asynqueue.tickets}.
+
+    @ivar ahead: How many requests may be in the pipe beside the one that the process
+        has in hand.
     @ivar child: The L{Child}.
     @ivar state: A L{ChannelState}.
     @ivar up: A Deferred that fires with C{None} when the process is up, or with
@@ -100,20 +69,22 @@ class Channel:
     @ivar whenDied: Is called with the same before anybody else is told, when
         nobody made it end.
     @ivar endReason: Why it was made to end, C{None} if nobody made it.
-    @ivar inHand: The request that the process has, or C{None}.
+    @ivar sent: The requests that were sent and not answered: the one that the
+        process has in hand, and those in the pipe.
     @ivar lost: The call in whose middle the process ended, as a text, or C{None}.
     """
 
-    def __init__(self, child: Child, poller: Any, reactor: Any) -> None:
+    def __init__(self, child: Child, poller: Any, reactor: Any, ahead: int = 0) -> None:
         self.child = child
+        self.ahead = ahead
         self.state = ChannelState.STARTING
         self.up: Deferred[WorkerDied | None] = Deferred()
         self.ended: Deferred[WorkerDied] = Deferred()
-        self.inHand: Request | None = None
+        self.sent: deque[Request] = deque()
         self._poller = poller
         self._reactor = reactor
-        self._lines: dict[Line, deque[Request]] = {line: deque() for line in Line}
-        self._last = Line.CALLS
+        self._lines = Lines()
+        self._tickets: Tickets | None = None
         self._numbers = itertools.count(1)
         self._pumping = False
         self._patience: Any = None
@@ -143,21 +114,32 @@ class Channel:
         """
         return next(self._numbers)
 
-    def request(self, number: int, packet: Packet, line: Line = Line.CALLS) -> Request:
+    def ask(self, request: Request) -> None:
         """
-        Sends a packet when its turn has come.
-
-        @param number: The number in its envelope.
-        @param line: Where it waits for its turn.
-        @return: The L{Request}. It fails at once if the process is gone.
+        Sends a request when its turn has come. It is lost at once if the process is
+        gone.
         """
-        request = Request(number, packet)
         if self.state is ChannelState.ENDED:
-            request.replied.errback(self.died())
+            request.lost(self.died())
         else:
-            self._lines[line].append(request)
+            self._lines.add(request)
             self._pump()
-        return request
+
+    def inquire(
+        self,
+        number: int,
+        packet: Packet,
+        line: Line = Line.CALLS,
+        call: str | None = None,
+    ) -> "Deferred[Reply]":
+        """
+        Asks an L{Inquiry}.
+
+        @return: Its I{replied}.
+        """
+        inquiry = Inquiry(number, packet, line, call)
+        self.ask(inquiry)
+        return inquiry.replied
 
     def stop(self) -> None:
         """
@@ -165,10 +147,10 @@ class Channel:
         """
         if self.state is ChannelState.STARTING:
             self.terminate("it was not needed any more")
-        elif self.state in (ChannelState.IDLE, ChannelState.ASKING):
+        elif self.state is ChannelState.OPEN:
             number = self.number()
-            request = self.request(number, pack(Stop(number)))
-            request.replied.addCallbacks(self._willEnd, lambda _: None)
+            replied = self.inquire(number, pack(Stop(number)))
+            replied.addCallbacks(self._willEnd, lambda _: None)
 
     def terminate(self, reason: str) -> None:
         """
@@ -210,59 +192,82 @@ class Channel:
 
     def withdraw(self, request: Request) -> bool:
         """
-        Drops a request that has not been sent.
+        Drops a request that the process has not begun with.
 
-        @return: C{False} if it has been.
+        @return: C{False} if it has.
         """
-        for requests in self._lines.values():
-            if request in requests:
-                requests.remove(request)
-                return True
-        return False
+        if self._lines.remove(request):
+            return True
+        taken = self._takeBack()
+        self._lines.putBack([other for other in taken if other is not request])
+        return request in taken
+
+    def _takeBack(self) -> list[Request]:
+        """
+        Takes back what is in the pipe and can be.
+
+        @return: A list of these requests, in order. What the process finds in their
+            places, it answers by saying that it was taken back.
+        """
+        tickets = b"" if self._tickets is None else self._tickets.takeBack()
+        taken = []
+        for place, request in enumerate(self.sent):
+            if request.ticket is not None and request.ticket in tickets:
+                request.sentAt = request.ticket = None
+                taken.append(request)
+                self.sent[place] = Request(request.number, [])
+        return taken
 
     def _pump(self) -> None:
         if self._pumping:
             return
         self._pumping = True
-        while self.state is ChannelState.IDLE and any(self._lines.values()):
-            self._last = self._next()
-            self._ask(self._lines[self._last].popleft())
+        while (request := self._next()) is not None:
+            self._lines.take(request)
+            self._send(request)
         self._pumping = False
 
-    def _next(self) -> Line:
+    def _next(self) -> Request | None:
         """
-        @return: The line whose turn it is.
+        @return: The request to be sent now, C{None} if none can be.
         """
-        if self._lines[Line.CLOSINGS]:
-            return Line.CLOSINGS
-        if not self._lines[Line.CALLS]:
-            return Line.ITEMS
-        isCallsTurn = self._last is Line.ITEMS or not self._lines[Line.ITEMS]
-        return Line.CALLS if isCallsTurn else Line.ITEMS
+        if self.state is not ChannelState.OPEN or len(self.sent) > self.ahead:
+            return None
+        request = self._lines.first()
+        if request is None or not self.sent or message(request.packet) is not None:
+            return request
+        # The pipe may have no room for it beside what is there.
+        return None
 
-    def _ask(self, request: Request) -> None:
-        self.state = ChannelState.ASKING
-        self.inHand = request
-        packet, request.packet = request.packet, []
+    def _send(self, request: Request) -> None:
+        packet = request.packet
+        if self._tickets is not None and request.canBeTakenBack:
+            # It may have to be sent again.
+            packet = list(packet)
+            request.ticket = self._tickets.issue()
+        else:
+            request.packet = []
         request.sentAt = perf_counter()
+        self.sent.append(request)
         self._poller.ask(packet).addCallbacks(self._answered, self._lost)
 
     def _answered(self, packet: Packet) -> None:
-        request, self.inHand = self.inHand, None
-        if request is None or request.sentAt is None:
+        sentAt = self.sent[0].sentAt if self.sent else None
+        if sentAt is None:
             return
+        request, now = self.sent[0], perf_counter()
         try:
-            reply = openReply(packet, request.number, perf_counter() - request.sentAt)
+            reply = openReply(packet, request.number, now - sentAt)
         except Exception:
-            self.inHand = request
             self._lost(Failure())
             return
-        if self.state is ChannelState.ASKING:
-            self.state = ChannelState.IDLE
+        self.sent.popleft()
+        if self.sent:
+            self.sent[0].sentAt = now
         # What it has told meanwhile comes first: the log records of a call are
         # there when its Deferred fires.
         self.child.catchUp()
-        request.replied.callback(reply)
+        request.answered(reply)
         self._pump()
 
     def _lost(self, failure: Failure) -> None:
@@ -270,22 +275,24 @@ class Channel:
         The pipe is of no use any more. Most likely the process has ended; if
         it has not, it has to.
         """
-        if self.inHand is not None and failure.check(*UNREAD):
-            self.inHand.sentAt = None
+        if failure.check(*UNREAD) and len(self.sent) == 1:
+            self.sent[0].sentAt = None
         if not failure.check(EOFError, OSError):
             error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
             self._fault = f" after its answer could not be read ({error})"
-        if self.state is ChannelState.ASKING:
+        if self.state is ChannelState.OPEN:
             self.state = ChannelState.ENDING
             self.child.terminate()
 
     def _started(self, near: Any) -> None:
         self._poller.connect(near)
         if self.state is ChannelState.STARTING:
+            self.state = ChannelState.OPEN
+            self._tickets = self.child.tickets
             number = self.number()
-            hello = Request(number, pack(Hello(number)))
+            hello = Inquiry(number, pack(Hello(number)))
             hello.replied.addCallbacks(lambda _: self.up.callback(None), lambda _: None)
-            self._ask(hello)
+            self._send(hello)
 
     def _notStarted(self, failure: Failure) -> None:
         died: Any = failure.value
@@ -307,17 +314,15 @@ class Channel:
 
     def _isOver(self, died: WorkerDied) -> None:
         self.state = ChannelState.ENDED
-        requests = [] if self.inHand is None else [self.inHand]
-        for request in requests:
-            if request.sentAt is not None and request.about is not None:
-                self.lost = request.about()
+        taken = self._takeBack()
+        if self._tickets is not None:
+            self._tickets.close()
+        begun = [request for request in self.sent if request.sentAt is not None]
+        self.lost = next((r.about() for r in begun if r.about()), None)
         if self.endReason is None:
             self.whenDied(died)
-        for line in self._lines.values():
-            requests += line
-            line.clear()
-        for request in requests:
-            request.replied.errback(died)
+        for request in [*self.sent, *taken, *self._lines.clear()]:
+            request.lost(died)
         if not self.up.called:
             self.up.callback(died)
         self.ended.callback(died)

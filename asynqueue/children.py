@@ -21,6 +21,7 @@ from asynqueue import entry
 from asynqueue.deferreds import deferUntilEnded
 from asynqueue.errors import StartFailed
 from asynqueue.reports import Reports, canBeHeard
+from asynqueue.tickets import Tickets, makePipe
 
 KILL_AFTER = 1.0
 """
@@ -107,6 +108,8 @@ class Child:
         process could not be started.
     @ivar pid: Its ID, C{None} before it is started.
     @ivar exitcode: Its exit code, C{None} before it has ended.
+    @ivar tickets: The L{Tickets} of the calls that wait in its pipe, C{None} if none
+        is to wait there. Whoever has got the near end of the pipe closes them.
     @ivar stack: What C{faulthandler} has written about the fault that it ended
         by, C{None} if there was none.
     """
@@ -124,6 +127,7 @@ class Child:
         self._reactor = reactor
         self._lock = threading.Lock()
         self._process: Any = None
+        self.tickets: Tickets | None = None
         self._reports: Reports | None = None
         self._mustEnd = False
         self._killCall: Any = None
@@ -206,30 +210,41 @@ class Child:
         @return: The process, the near end of its pipe, and the read end of its
             report pipe if it has one.
         """
-        pipes = [self._context.Pipe()]
+        nears, fars = [], []
         try:
+            near, connection = self._context.Pipe()
+            nears.append(near)
+            fars.append(connection)
+            reports = tickets = None
             if canBeHeard(self._reactor):
-                pipes.append(self._context.Pipe(duplex=False))
+                near, reports = self._context.Pipe(duplex=False)
+                nears.append(near)
+                fars.append(reports)
+            if self._settings.prefetch:
+                tickets, writer = makePipe(self._context)
+                self.tickets = Tickets(tickets, writer)
             process = self._context.Process(  # type: ignore[attr-defined]
                 target=entry.main,
-                args=(pipes[0][1], self._settings, *[far for _, far in pipes[1:]]),
+                args=(connection, self._settings, reports, tickets),
                 name=self._settings.name,
             )
             with _starting:
                 process.start()
         except BaseException:
-            for near, _ in pipes:
+            for near in nears:
                 near.close()
+            if self.tickets is not None:
+                self.tickets.close()
             raise
         finally:
-            for _, far in pipes:
+            for far in fars:
                 far.close()
         with self._lock:
             self.pid = process.pid
             self._process = process
             if self._mustEnd:
                 process.kill()
-        return [process, *[near for near, _ in pipes]]
+        return [process, *nears]
 
     def _isUp(self, near: Any, reports: Any = None) -> None:
         if reports is not None:

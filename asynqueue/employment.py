@@ -14,7 +14,7 @@ from asynqueue.assignments import AssignmentFactory, entrust, release
 from asynqueue.deferreds import branch
 from asynqueue.employer import Employer, Update
 from asynqueue.errors import WorkerError, asFailure
-from asynqueue.interfaces import IRestartable
+from asynqueue.interfaces import IPrefetcher, IRestartable
 from asynqueue.messages import Status
 from asynqueue.reactors import theReactor
 from asynqueue.restarts import MAX_DEATHS, PAUSE, Restarts
@@ -45,6 +45,7 @@ class Employee:
     @ivar hired: A Deferred that fires with the worker's ID when it first takes
         tasks, or is let go before; or fails if it never came up.
     @ivar calls: How many calls it has finished since it last began.
+    @ivar inHand: How many it has been handed since then, and not finished.
     @ivar unfinished: The tasks that it had not done when it left.
     """
 
@@ -61,6 +62,7 @@ class Employee:
         self.worker = worker
         self.state = EmployeeState.PREPARING
         self.calls = 0
+        self.inHand = 0
         self.hired: Deferred[int] = Deferred()
         self.unfinished: list[Task] = []
         self._employer = employer
@@ -73,6 +75,8 @@ class Employee:
         self._nextAttempt: Any = None
         self._patience: Any = None
         self._hurries = False
+        prefetches = IPrefetcher.providedBy(worker)
+        self._prefetch: int = worker.prefetch if prefetches else 0
         self._wasUp = False
         self._left: Deferred[list[Task]] = Deferred()
         worker.setResignator(self.resigned)
@@ -89,7 +93,7 @@ class Employee:
         Has the worker come up, run the updates, and then take tasks.
         """
         self.state = EmployeeState.PREPARING
-        self.calls = 0
+        self.calls = self.inHand = 0
         self._preparing = Deferred.fromCoroutine(self._comeUp())
         self._preparing.addCallbacks(lambda _: self._cameUp(), self._cameNotUp)
 
@@ -97,18 +101,44 @@ class Employee:
         """
         Lets the worker have a task, of any series that it is qualified for.
         """
-        if self.state is EmployeeState.WORKING:
+        if not self._hasRoom():
+            return
+        if self.inHand:
+            self._spare()
+        else:
+            self._factory.cancelRequests(self.worker)
             for series in self.qualifications():
                 if self._factory.request(self.worker, series):
                     return
-            self._employer.ready()
+        self._employer.ready()
+
+    def taken(self) -> None:
+        """
+        The worker is handed a task.
+        """
+        self.inHand += 1
+        if self._hasRoom():
+            self._spare()
 
     def finished(self) -> None:
         """
         The worker has done a task.
         """
+        self.inHand -= 1
         self.calls += 1
         self._restarts.finished()
+
+    def recall(self) -> None:
+        """
+        Has the worker, an L{IPrefetcher<asynqueue.interfaces.IPrefetcher>}, give back
+        the tasks that it has not begun.
+        """
+        tasks = self.worker.recall()
+        for task in tasks:
+            release(task)
+        self.inHand -= len(tasks)
+        self._employer.returned(tasks)
+        self.offer()
 
     def update(self, origin: Task) -> "Deferred[tuple[Any, Any]]":
         """
@@ -135,10 +165,9 @@ class Employee:
             self._crash()
             return
         wasWorking = self.state is EmployeeState.WORKING
-        wasIdle = self._factory.isWaiting(self.worker)
         self.state = EmployeeState.PREPARING
         self._factory.cancelRequests(self.worker)
-        inCall = not self._regain() and not wasIdle
+        inCall = self.inHand > self._regain()
         if not wasWorking:
             self._preparing.cancel()
         elif self._hasLeft():
@@ -215,6 +244,13 @@ class Employee:
         lingers = IRestartable.providedBy(self.worker)
         (self.worker.stop() if lingers else succeed(None)).addBoth(self._gone)
 
+    def _hasRoom(self) -> bool:
+        return self.state is EmployeeState.WORKING and self.inHand <= self._prefetch
+
+    def _spare(self) -> None:
+        for series in self.qualifications():
+            self._factory.spare(self.worker, series)
+
     def _gone(self, result: Any) -> None:
         if self._patience is not None and self._patience.active():
             self._patience.cancel()
@@ -270,18 +306,18 @@ class Employee:
                 updates.append(Update(task, origin))
         return tasks, updates
 
-    def _regain(self) -> bool:
+    def _regain(self) -> int:
         """
         Makes the worker crash. What it had not done is done by others, but its
         updates by itself in its next life.
 
-        @return: C{True} if it had tasks that it had not begun.
+        @return: How many tasks it had that it had not begun.
         """
         tasks, updates = self._takeBack()
         self._backlog[:0] = updates
         if tasks:
             self._employer.returned(tasks)
-        return bool(tasks)
+        return len(tasks)
 
     def _crash(self) -> None:
         """

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
 from asynqueue import reporting
+from asynqueue.tickets import Gate
 from asynqueue.universe import ProcessUniverse
 
 
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     @ivar worker: The ID of its worker, C{None} if that has none.
     @ivar levels: The levels that loggers have in the parent, by name; C{None} if
         the parent is not to be told of log records.
+    @ivar prefetch: How many further calls may wait in the pipe.
     """
 
     raw: bool = False
@@ -37,6 +39,7 @@ class Settings(NamedTuple):
     pickler: str = "pickle"
     worker: int | None = None
     levels: reporting.Levels | None = None
+    prefetch: int = 0
 
     @property
     def name(self) -> str:
@@ -51,6 +54,7 @@ def main(
     connection: "Connection[bytes, bytes]",
     settings: Settings,
     reports: "Connection[bytes, bytes] | None" = None,
+    tickets: "Connection[bytes, bytes] | None" = None,
 ) -> None:
     """
     Runs a worker process from its beginning to its end.
@@ -58,13 +62,15 @@ def main(
     @param connection: The far end of its pipe.
     @param reports: The write end of its report pipe, C{None} if nobody would read
         what it tells.
+    @param tickets: The read end of its ticket pipe, C{None} if no call waits in its
+        pipe.
     """
     resetSignals()
     parent = multiprocessing.process.parent_process()
     sentinel = None if parent is None else parent.sentinel
     if settings.forked:
-        told = None if reports is None else reports.fileno()
-        letGoOfDescriptors({connection.fileno(), sentinel, told})
+        pipes = [pipe for pipe in (connection, reports, tickets) if pipe is not None]
+        letGoOfDescriptors({sentinel, *[pipe.fileno() for pipe in pipes]})
     if reports is not None:
         reporting.begin(reports, settings.levels)
     if sentinel is not None:
@@ -72,12 +78,14 @@ def main(
         # on which the parent is still busy. Not any more once it has spoken.
         wait([connection, sentinel])
         dieWithParent(sentinel)
+    gate = None if tickets is None else Gate(tickets)
     if settings.useReactor:
         from asynqueue import reactorside
 
-        reactorside.serve(connection, settings.raw, settings.pickler)
+        reactorside.serve(connection, settings.raw, settings.pickler, gate)
     else:
-        ProcessUniverse(settings.raw, pickler=settings.pickler).loop(connection)
+        universe = ProcessUniverse(settings.raw, None, settings.pickler, gate)
+        universe.loop(connection)
     connection.close()
 
 

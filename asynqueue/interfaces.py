@@ -10,7 +10,14 @@ from zope.interface import Attribute, Interface, invariant
 
 from asynqueue import errors
 
-__all__ = ["ICanceller", "IPoller", "IRenewable", "IRestartable", "IWorker"]
+__all__ = [
+    "ICanceller",
+    "IPoller",
+    "IPrefetcher",
+    "IRenewable",
+    "IRestartable",
+    "IWorker",
+]
 
 
 def _qualificationsAreLists(worker: object) -> None:
@@ -129,6 +136,24 @@ class ICanceller(IWorker):
         Abandons a task that I have. It ends by other means, and I do not end
         it any more. When I am ready for another task is still for the Deferred
         of C{run} to tell, or for my resignation.
+        """
+
+
+class IPrefetcher(ICanceller):
+    """
+    I am a worker that can take tasks before I am done with those that I have. I do
+    one after another, and begin to count the time of each, by its C{startTimer()},
+    when it is the first.
+    """
+
+    prefetch = Attribute("How many tasks I take beside the one that I do, an integer.")
+
+    def recall() -> list[Any]:
+        """
+        Lets go of the tasks that I have not begun.
+
+        @return: A list of them, in order. I will neither run nor end them, nor will
+            their Deferreds of C{run} fire.
         """
 
 

@@ -3,39 +3,68 @@ What tasks become in one worker process.
 """
 
 from collections.abc import Callable
-from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
-from asynqueue.channel import Channel, Request
+from asynqueue.channel import Channel
 from asynqueue.deferreds import branch
+from asynqueue.errors import WorkerDied
 from asynqueue.messages import Call, Status, pack
+from asynqueue.packets import Packet
 from asynqueue.picklable import notPicklable
 from asynqueue.picklers import MakePickler, byName
 from asynqueue.remotes import RemoteIterators
 from asynqueue.replies import Reply
+from asynqueue.requests import Request
 from asynqueue.task import Task
 
 
-class Charge(NamedTuple):
+class Errand(Request):
     """
-    What belongs to a task while it is here.
+    I am a task's call on its way to the process and back.
 
-    @ivar request: What was asked of the process for it.
+    @ivar task: The task.
     @ivar ready: The Deferred that C{run} returned.
     """
 
-    request: Request
-    ready: "Deferred[None]"
+    __slots__ = ("_life", "ready", "task")
+
+    canBeTakenBack = True
+
+    def __init__(self, number: int, packet: Packet, task: Task, life: "Life") -> None:
+        super().__init__(number, packet)
+        self.task = task
+        self.ready: Deferred[None] = Deferred()
+        self._life = life
+
+    def about(self) -> str | None:
+        """
+        @return: The call as a text.
+        """
+        return aboutCall(self.task.callTuple)
+
+    def answered(self, reply: Reply) -> None:
+        """
+        The call is over.
+        """
+        self._life.answered(self, reply)
+
+    def lost(self, died: WorkerDied) -> None:
+        """
+        The process is gone.
+        """
+        self._life.lost(self)
 
 
 class Life:
     """
     I run tasks in one worker process, for as long as it lives.
+
+    A task's time counts from when it is here, or, where others may wait in the pipe
+    behind one, from when it is the first.
 
     @ivar channel: The L{Channel} to the process.
     @ivar iterators: The L{RemoteIterators} that are open there.
@@ -58,7 +87,7 @@ class Life:
         self.iterators = RemoteIterators(channel, reactor)
         self._record = record
         self._makePickler = makePickler
-        self._charges: dict[Task, Charge] = {}
+        self._errands: dict[Task, Errand] = {}
         self._whenIdle: list[Deferred[None]] = []
 
     @property
@@ -66,7 +95,7 @@ class Life:
         """
         A list of the tasks that I have.
         """
-        return list(self._charges)
+        return list(self._errands)
 
     def run(self, task: Task) -> "Deferred[None]":
         """
@@ -83,28 +112,38 @@ class Life:
             error = notPicklable(task.callTuple, e, self._makePickler)
             task.callback((Status.ERROR, error))
             return succeed(None)
-        request = self.channel.request(number, packet)
-        request.about = partial(aboutCall, task.callTuple)
-        charge = self._charges[task] = Charge(request, Deferred())
-        request.replied.addCallbacks(
-            self._answered, self._lost, (task, charge), {}, (task, charge)
-        )
-        return charge.ready
+        if not (self._errands and self.channel.ahead):
+            task.startTimer()
+        errand = self._errands[task] = Errand(number, packet, task, self)
+        self.channel.ask(errand)
+        return errand.ready
 
     def cancel(self, task: Task) -> None:
         """
         Abandons a task: what the process has not begun it never will, and what
         it has begun ends with the process.
         """
-        charge = self._charges.get(task)
-        if charge is None:
+        errand = self._errands.get(task)
+        if errand is None:
             return
-        if self.channel.withdraw(charge.request):
+        if self.channel.withdraw(errand):
             self._discard(task)
-            charge.ready.callback(None)
+            errand.ready.callback(None)
         else:
             call = aboutCall(task.callTuple)
             self.channel.terminate(f"its call {call} was cancelled or timed out")
+
+    def recall(self) -> list[Task]:
+        """
+        Lets go of all tasks that the process has not begun with, and never will.
+
+        @return: A list of them.
+        """
+        errands = list(self._errands.values())
+        recalled = [e.task for e in errands if self.channel.withdraw(e)]
+        for task in recalled:
+            self._discard(task)
+        return recalled
 
     def giveBack(self) -> list[Task]:
         """
@@ -134,39 +173,48 @@ class Life:
         await self._idle()
         await self.iterators.allEnded()
 
-    async def _idle(self) -> None:
-        if self._charges:
-            idle: Deferred[None] = Deferred()
-            self._whenIdle.append(idle)
-            await idle
-
-    def _answered(self, reply: Reply, task: Task, charge: Charge) -> None:
+    def answered(self, errand: Errand, reply: Reply) -> None:
+        """
+        A call is over.
+        """
         self._record(reply.seconds, reply.answer.seconds)
+        task = errand.task
         status, result = reply.result()
         if status is Status.ITERATION:
             result = self.iterators.deferator(result, aboutCall(task.callTuple))
         if self._discard(task):
             task.callback((status, result))
-        charge.ready.callback(None)
+        errand.ready.callback(None)
 
-    def _lost(self, failure: Failure, task: Task, charge: Charge) -> None:
-        sentAt = charge.request.sentAt
-        if sentAt is None:
+    def lost(self, errand: Errand) -> None:
+        """
+        The process is gone, and had a call, or was to get it.
+        """
+        if errand.sentAt is None:
             # It was not begun, and is kept to be given back.
             return
-        self._record(perf_counter() - sentAt, 0.0)
-        if not self._discard(task):
-            return
-        died = self.channel.died(f" in the middle of the call {self.channel.lost}")
-        task.callback((Status.ERROR, died))
+        self._record(perf_counter() - errand.sentAt, 0.0)
+        if self._discard(errand.task):
+            died = self.channel.died(f" in the middle of the call {errand.about()}")
+            errand.task.callback((Status.ERROR, died))
+
+    async def _idle(self) -> None:
+        if self._errands:
+            idle: Deferred[None] = Deferred()
+            self._whenIdle.append(idle)
+            await idle
 
     def _discard(self, task: Task) -> bool:
         """
         @return: C{False} if the task was given back before.
         """
-        charge = self._charges.pop(task, None)
-        if not self._charges:
+        errand = self._errands.pop(task, None)
+        if self._errands:
+            first = next(iter(self._errands))
+            if not first.isOver():
+                first.startTimer()
+        elif self._whenIdle:
             waiters, self._whenIdle = self._whenIdle, []
             for d in waiters:
                 d.callback(None)
-        return charge is not None
+        return errand is not None

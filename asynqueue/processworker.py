@@ -2,6 +2,7 @@
 A worker that runs calls in a process of its own.
 """
 
+import os
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
 from functools import partial
@@ -11,12 +12,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from asynqueue.channel import Channel
+from asynqueue.checks import checkInteger
 from asynqueue.children import Child, refuseInBootstrap
 from asynqueue.deaths import newHistory, record
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.figures import Figures
-from asynqueue.interfaces import ICanceller, IRenewable, IRestartable, IWorker
+from asynqueue.interfaces import IPrefetcher, IRenewable, IRestartable, IWorker
 from asynqueue.life import Life
 from asynqueue.messages import Status
 from asynqueue.picklers import findPickler
@@ -24,6 +26,7 @@ from asynqueue.pollers import makePoller
 from asynqueue.reactors import theReactor
 from asynqueue.starting import Starter
 from asynqueue.task import Task
+from asynqueue.tickets import MOST
 
 __all__ = ["ProcessWorker", "WorkerState"]
 
@@ -40,7 +43,7 @@ class WorkerState(Enum):
     STOPPED = "has no process and will have none"
 
 
-@implementer(IWorker, IRestartable, IRenewable, ICanceller)
+@implementer(IWorker, IRestartable, IRenewable, IPrefetcher)
 class ProcessWorker(Figures):
     """
     I run tasks in a process of my own.
@@ -90,6 +93,7 @@ class ProcessWorker(Figures):
     @cvar cQualified: The series that all of my class are qualified for,
         C{'process'} and C{'local'}.
     @ivar iQualified: A list of further series that I am qualified for.
+    @ivar prefetch: How many further calls may wait in the pipe.
     @ivar ID: What my queue knows me by, C{None} without one.
     @ivar deaths: The last L{Death<asynqueue.deaths.Death>}s of my processes that
         nobody asked for, the latest at the right: a C{deque}.
@@ -111,6 +115,7 @@ class ProcessWorker(Figures):
         poller: Any = "thread",
         interval: float = 0.001,
         backoff: float = 1.10,
+        prefetch: int = 0,
         maxCalls: int | None = None,
         maxMemory: int | None = None,
         logs: bool = True,
@@ -147,6 +152,12 @@ class ProcessWorker(Figures):
             of L{IPoller<asynqueue.interfaces.IPoller>}.
         @param interval: See above.
         @param backoff: See above.
+        @param prefetch: How many further calls may wait in the pipe while one runs,
+            0 to L{MOST<asynqueue.tickets.MOST>} - 1. More than 0 is for floods of
+            calls that take next to no time: the process then need not wait for the
+            next, but a more urgent call does not overtake those that wait there. They
+            have not begun: they are taken back, and run elsewhere, if the process
+            dies, or another worker has nothing to do. Not on Windows.
         @param maxCalls: How many calls a process does; a queue then has another
             take its place, which was started meanwhile. Until that is up the
             old one goes on, so it may do some more. C{None} for any number.
@@ -170,6 +181,9 @@ class ProcessWorker(Figures):
             importing its parent's main module.
         """
         refuseInBootstrap()
+        checkInteger("prefetch", prefetch, 0, MOST - 1)
+        if prefetch and os.name != "posix":
+            raise ValueError("prefetch needs pipes as POSIX has them")
         if isinstance(series, (str, bytes)):
             raise TypeError(f"series has to be a list of series, not {series!r}")
         reactor = theReactor(reactor)
@@ -191,7 +205,9 @@ class ProcessWorker(Figures):
             "raw": raw,
             "useReactor": useReactor,
             "pickler": pickler,
+            "prefetch": prefetch,
         }
+        self.prefetch = prefetch
         self._starter = Starter(context, logs, reactor, launch, **settings)
         self._makeAnother = partial(
             type(self),
@@ -251,7 +267,7 @@ class ProcessWorker(Figures):
         if self.state is WorkerState.DOWN:
             self.state, self.death = WorkerState.UP, None
             self._isNew(self._starter.newChild(self.ID))
-            channel = Channel(self.process, self._poller, self._reactor)
+            channel = Channel(self.process, self._poller, self._reactor, self.prefetch)
             life = self._life = Life(
                 channel, self._record, self._reactor, self._makePickler
             )
@@ -286,6 +302,14 @@ class ProcessWorker(Figures):
         """
         if self._life is not None:
             self._life.cancel(task)
+
+    def recall(self) -> list[Task]:
+        """
+        Lets go of the tasks that my process has not begun, and never will.
+
+        @return: A list of them.
+        """
+        return [] if self._life is None else self._life.recall()
 
     def stop(self) -> "Deferred[None]":
         """

@@ -15,6 +15,7 @@ from twisted.internet import defer
 from twisted.internet.threads import blockingCallFromThread
 
 from asynqueue.runner import CallRunner
+from asynqueue.tickets import Gate
 from asynqueue.universe import ProcessUniverse
 
 
@@ -42,7 +43,7 @@ class ReactorRunner(CallRunner):
         return defer.ensureDeferred(value) if inspect.iscoroutine(value) else value
 
 
-def serve(connection: Any, raw: bool, pickler: str) -> None:
+def serve(connection: Any, raw: bool, pickler: str, gate: Gate | None = None) -> None:
     """
     Runs the reactor, and a L{ProcessUniverse} in a thread beside it, until the
     universe's loop ends.
@@ -51,7 +52,7 @@ def serve(connection: Any, raw: bool, pickler: str) -> None:
 
     r: Any = reactor
     renew(r)
-    universe = ProcessUniverse(runner=ReactorRunner(reactor, raw), pickler=pickler)
+    universe = ProcessUniverse(raw, ReactorRunner(reactor, raw), pickler, gate)
 
     def loop() -> None:
         try:

@@ -2,16 +2,16 @@
 Iterators that live in a worker process.
 """
 
-from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from asynqueue.channel import Channel, Line, Request
+from asynqueue.channel import Channel
 from asynqueue.messages import Close, Next, Status, pack
 from asynqueue.openings import OpenIterators, Outcome
 from asynqueue.replies import Reply
+from asynqueue.requests import Line
 
 
 class RemoteIterators(OpenIterators):
@@ -25,18 +25,19 @@ class RemoteIterators(OpenIterators):
         self._channel = channel
 
     def _askFor(self, ID: int) -> "Deferred[Outcome]":
-        request = self._request(Next(self._channel.number(), ID), Line.ITEMS)
-        request.about = partial(str, self._open.get(ID))
-        d: Deferred[Any] = request.replied
+        envelope = Next(self._channel.number(), ID)
+        d = self._inquire(envelope, Line.ITEMS, self._open.get(ID))
         return d.addCallbacks(self._read, self._processEnded, (ID,), {}, (ID,))
 
     def _endIn(self, ID: int) -> "Deferred[Outcome]":
-        request = self._request(Close(self._channel.number(), ID), Line.CLOSINGS)
-        d: Deferred[Any] = request.replied
+        d = self._inquire(Close(self._channel.number(), ID), Line.CLOSINGS)
         return d.addCallback(Reply.result)
 
-    def _request(self, envelope: Next | Close, line: Line) -> Request:
-        return self._channel.request(envelope.number, pack(envelope), line)
+    def _inquire(
+        self, envelope: Next | Close, line: Line, call: str | None = None
+    ) -> "Deferred[Any]":
+        packet = pack(envelope)
+        return self._channel.inquire(envelope.number, packet, line, call)
 
     def _read(self, reply: Reply, ID: int) -> Outcome:
         outcome = reply.result()

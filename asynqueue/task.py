@@ -142,9 +142,9 @@ class Task:
 
     def startTimer(self) -> None:
         """
-        Begins to count my timeout, if I have one.
+        Begins to count my timeout, if I have one and have not begun yet.
         """
-        if self.timeout is not None:
+        if self.timeout is not None and self._timer is None:
             self.reactor = theReactor(self.reactor)
             self._timer = self.reactor.callLater(self.timeout, self.timedout)
 

@@ -26,6 +26,7 @@ from asynqueue.messages import (
 from asynqueue.packets import Packet, receive, send
 from asynqueue.picklers import RULE, findPickler
 from asynqueue.runner import CallRunner
+from asynqueue.tickets import Gate
 
 __all__ = ["ProcessUniverse"]
 
@@ -48,14 +49,18 @@ class ProcessUniverse:
         raw: bool = False,
         runner: CallRunner | None = None,
         pickler: str = "pickle",
+        gate: Gate | None = None,
     ) -> None:
         """
         @param pickler: What pickles the results, by its name in
             L{PICKLERS<asynqueue.picklers.PICKLERS>}.
+        @param gate: Tells which calls were taken back while they waited in the pipe,
+            C{None} if none ever is.
         """
         self.runner = runner or CallRunner(raw)
         self.iterators: dict[int, Iterator[Any]] = {}
         self._makePickler = findPickler(pickler)
+        self._gate = gate
         self._IDs = itertools.count(1)
 
     def loop(self, connection: Any) -> None:
@@ -80,6 +85,8 @@ class ProcessUniverse:
         @return: The packet's envelope, and the packet that answers it.
         """
         envelope, load = unpack(packet)
+        if isinstance(envelope, Call) and not self._admits():
+            return envelope, pack(Answer(envelope.number, Status.DISCONNECTED, 0.0))
         try:
             contents = load()
         except BaseException as e:
@@ -130,6 +137,9 @@ class ProcessUniverse:
         if isinstance(envelope, Close):
             return self._close(envelope.ID)
         return Status.NONE, None
+
+    def _admits(self) -> bool:
+        return self._gate is None or self._gate.admit()
 
     def _keep(self, iterator: "Iterator[Any]") -> tuple[Status, Any]:
         """

@@ -15,6 +15,7 @@ from asynqueue.employment import Employee
 from asynqueue.errors import ImplementationError
 from asynqueue.interfaces import IWorker
 from asynqueue.messages import Status
+from asynqueue.recalls import Recalls
 from asynqueue.renewal import Renewals
 from asynqueue.restarts import MAX_DEATHS
 from asynqueue.task import Task
@@ -58,7 +59,7 @@ class TaskHandler(Employer):
         self.isRunning = True
         self.workers: dict[int, Any] = {}
         self.updateTasks: list[Task] = []
-        self.assignmentFactory = AssignmentFactory(self._finished)
+        self.assignmentFactory = AssignmentFactory(self._finished, self._taken)
         self.whenReady: Callable[[], Any] = lambda: None
         self.whenReturned: Callable[[list[Task]], Any] = self._putBack
         self.whenLost: Callable[[list[Hashable], Failure], Any] = lambda *_: None
@@ -67,6 +68,7 @@ class TaskHandler(Employer):
         self._employees: dict[Any, Employee] = {}
         self._leaving: set[Employee] = set()
         self._IDs = itertools.count(1)
+        self._recalls = Recalls(self.assignmentFactory, self._employees.values, reactor)
         self._renewals = Renewals(self._prepare, self._handOver, reactor)
 
     def __call__(self, task: Any) -> "Deferred[None]":
@@ -173,6 +175,7 @@ class TaskHandler(Employer):
             to end them.
         """
         self.isRunning = False
+        self._recalls.stop()
         return Deferred.fromCoroutine(self._shutdown(timeout))
 
     async def _shutdown(self, timeout: float | None) -> list[Task]:
@@ -244,6 +247,7 @@ class TaskHandler(Employer):
         A worker has become ready for a task.
         """
         self.whenReady()
+        self._recalls.look()
 
     def returned(self, tasks: list[Task]) -> None:
         """
@@ -318,6 +322,11 @@ class TaskHandler(Employer):
         self.workers.pop(employee.worker.ID, None)
         self._employees.pop(employee.worker, None)
         self._leaving.add(employee)
+
+    def _taken(self, worker: Any) -> None:
+        employee = self._employees.get(worker)
+        if employee is not None:
+            employee.taken()
 
     def _finished(self, worker: Any) -> None:
         employee = self._employees.get(worker)

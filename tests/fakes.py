@@ -72,6 +72,7 @@ class FakeChild:
         self.pid = None
         self.exitcode: Any = None
         self.stack: str | None = None
+        self.tickets: Any = None
         self.asked: list[str] = []
         self.begun = False
 

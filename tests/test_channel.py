@@ -6,9 +6,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.channel import PATIENCE, Channel, ChannelState, Line
+from asynqueue.channel import PATIENCE, Channel, ChannelState
 from asynqueue.errors import StartFailed, WorkerDied
 from asynqueue.messages import Call, Close, Hello, Next, Stop, pack
+from asynqueue.requests import Inquiry, Line
 
 from .fakes import FakeChild, Reactor, StepPoller, double
 
@@ -29,7 +30,9 @@ class ChannelTests(SynchronousTestCase):
     def call(self, x, line=Line.CALLS):
         number = self.channel.number()
         packet = pack(Call(number, None), (double, (x,), {}))
-        return self.channel.request(number, packet, line)
+        inquiry = Inquiry(number, packet, line)
+        self.channel.ask(inquiry)
+        return inquiry
 
     def failureOf(self, request):
         return self.failureResultOf(request.replied, WorkerDied).value
@@ -42,7 +45,7 @@ class ChannelTests(SynchronousTestCase):
         self.assertIsInstance(self.poller.sent[0], Hello)
         self.poller.answer()
         self.assertIsNone(self.successResultOf(self.channel.up))
-        self.assertIs(self.channel.state, ChannelState.IDLE)
+        self.assertIs(self.channel.state, ChannelState.OPEN)
 
     def test_oneAtATime(self):
         """A request is sent when the one before is answered, in order."""
@@ -216,6 +219,7 @@ class ChannelTests(SynchronousTestCase):
         """Asking for and closing an iterator that is not there is answered."""
         self.up()
         for envelope in (Next(self.channel.number(), 7), Close(2, 7)):
-            request = self.channel.request(envelope.number, pack(envelope))
+            request = Inquiry(envelope.number, pack(envelope))
+            self.channel.ask(request)
             self.poller.answer()
             self.successResultOf(request.replied)

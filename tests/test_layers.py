@@ -20,6 +20,7 @@ FAR = (
     "reporting",
     "universe",
     "runner",
+    "tickets",
     "messages",
     "picklers",
     "contents",
