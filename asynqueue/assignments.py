@@ -153,25 +153,18 @@ class AssignmentFactory:
 
         @return: A Deferred that fires when a worker has accepted the task.
         """
-        if self.assign(task):
+        ready = self.waiting.get(task.series) or self.sparing.get(task.series)
+        if ready:
+            self._handOver(partial(entrust, task), next(iter(ready)))
             return succeed(None)
         assignment = Assignment(task)
         self.pending.setdefault(task.series, deque()).append(assignment)
         return assignment.d
 
-    def assign(self, task: Any) -> bool:
-        """
-        Hands a task to a worker that is ready for it.
-
-        @return: C{False} if none is.
-        """
-        ready = self.waiting.get(task.series) or self.sparing.get(task.series)
-        if not ready:
-            return False
-        self._handOver(partial(entrust, task), next(iter(ready)))
-        return True
-
     def _handOver(self, accept: "Callable[[Any], Deferred[None]]", worker: Any) -> None:
         self.cancelRequests(worker)
         self._whenTaken(worker)
-        accept(worker).addCallback(lambda _: self._whenFree(worker))
+        accept(worker).addCallback(self._freed, worker)
+
+    def _freed(self, _: object, worker: Any) -> None:
+        self._whenFree(worker)

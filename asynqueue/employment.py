@@ -75,6 +75,9 @@ class Employee:
         self._nextAttempt: Any = None
         self._patience: Any = None
         self._hurries = False
+        # The worker's lists may change; these are what they were at the last look.
+        self._lists: Any = None
+        self._qualifications: list[Hashable] = []
         prefetches = IPrefetcher.providedBy(worker)
         self._prefetch: int = worker.prefetch if prefetches else 0
         self._wasUp = False
@@ -85,8 +88,11 @@ class Employee:
         """
         @return: A list of the series that the worker takes tasks of, each once.
         """
-        worker = self.worker
-        return list(dict.fromkeys([None, *worker.iQualified, *worker.cQualified]))
+        lists = (self.worker.iQualified, self.worker.cQualified)
+        if lists != self._lists:
+            self._lists = ([*lists[0]], [*lists[1]])
+            self._qualifications = list(dict.fromkeys([None, *lists[0], *lists[1]]))
+        return self._qualifications
 
     def begin(self) -> None:
         """
@@ -106,7 +112,8 @@ class Employee:
         if self.inHand:
             self._spare()
         else:
-            self._factory.cancelRequests(self.worker)
+            if self._prefetch:
+                self._factory.cancelRequests(self.worker)
             for series in self.qualifications():
                 if self._factory.request(self.worker, series):
                     return

@@ -49,6 +49,12 @@ class LoadInfoProducer:
         """
         return [subscription.consumer for subscription in self._subscriptions]
 
+    def isHeard(self) -> bool:
+        """
+        @return: C{True} if I write to anybody.
+        """
+        return bool(self._subscriptions)
+
     def registerConsumer(self, consumer: Any) -> None:
         """
         Begins to write to a provider of C{IConsumer} too, at the next change.

@@ -76,7 +76,18 @@ class Queue:
 
         @raise QueueRunError: if I was shut down.
         """
-        if self._accepts(task):
+        if not self._accepts(task):
+            return
+        mustWait = (
+            self._dispatching
+            or self.heaps
+            or self.line
+            or self.loadInfoProducer.isHeard()
+            or not self.handler.isReadyFor(task.series)
+        )
+        if not mustWait:
+            self._dispatch(task)
+        else:
             self._keep(task)
             self.dispatch()
 
@@ -121,15 +132,8 @@ class Queue:
         the queue and handed over by the same loop, so calls do not nest however
         quickly they end.
         """
-        if self._dispatching:
-            return
-        self._dispatching = True
-        try:
-            while (task := self._take()) is not None:
-                self.loadInfoProducer.oneLess()
-                self._handOver(task)
-        finally:
-            self._dispatching = False
+        if not self._dispatching:
+            self._dispatch(self._take())
 
     def refuse(self, series: Hashable, why: BaseException) -> None:
         """
@@ -239,6 +243,15 @@ class Queue:
             else:
                 return
 
+    def _dispatch(self, task: Any) -> None:
+        self._dispatching = True
+        try:
+            while task is not None:
+                self._handOver(task)
+                task = self._take()
+        finally:
+            self._dispatching = False
+
     def _handOver(self, task: Any) -> None:
         """
         Hands over a task that has just been taken, unless whoever was told of
@@ -284,17 +297,19 @@ class Queue:
         @return: The task that goes next, which is gone from me, or C{None} if
             nobody is ready for any.
         """
-        self._admit()
-        ready = [
-            heap
-            for series, heap in self.heaps.items()
-            if self.handler.isReadyFor(series)
-        ]
-        if not ready:
-            return None
-        task = min(ready, key=lambda heap: heap.first().key).pop()
-        self._dropIfEmpty(task.series)
-        return task
+        if self.line or self._waiters:
+            self._admit()
+        best = None
+        for series, heap in self.heaps.items():
+            if self.handler.isReadyFor(series):
+                first = heap.first()
+                if best is None or first.key < best.key:
+                    best = first
+        if best is not None:
+            self.heaps[best.series].pop()
+            self._dropIfEmpty(best.series)
+            self.loadInfoProducer.oneLess()
+        return best
 
     def _dropIfEmpty(self, series: Hashable) -> None:
         if not self.heaps[series]:

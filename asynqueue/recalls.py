@@ -67,13 +67,13 @@ class Recalls:
         @return: Of those who have tasks waiting that an idle worker could run, the one
             that has most.
         """
-        idle = {series for series, them in self._factory.waiting.items() if them}
-        if not idle:
+        loaded = [employee for employee in self._employees() if employee.inHand > 1]
+        if not loaded:
             return None
-        loaded = [
+        idle = {series for series, them in self._factory.waiting.items() if them}
+        stranded = [
             employee
-            for employee in self._employees()
-            if employee.inHand > 1
-            and any(task.series in idle for task in employee.worker.tasks[1:])
+            for employee in loaded
+            if any(task.series in idle for task in employee.worker.tasks[1:])
         ]
-        return max(loaded, key=lambda employee: employee.inHand, default=None)
+        return max(stranded, key=lambda employee: employee.inHand, default=None)
