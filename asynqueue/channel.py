@@ -213,9 +213,10 @@ class Channel:
         taken = []
         for place, request in enumerate(self.sent):
             if request.ticket is not None and request.ticket in tickets:
-                request.sentAt = request.ticket = None
                 taken.append(request)
                 self.sent[place] = Request(request.number, [])
+                self.sent[place].sentAt = request.sentAt
+                request.sentAt = request.ticket = None
         return taken
 
     def _pump(self) -> None:

@@ -167,7 +167,8 @@ class Lines:
         Takes out what L{first} has returned.
         """
         self._line(request.line).popleft()
-        self._isCallsTurn = request.line is Line.ITEMS
+        if request.line is not Line.CLOSINGS:
+            self._isCallsTurn = request.line is Line.ITEMS
 
     def clear(self) -> list[Request]:
         """

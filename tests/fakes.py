@@ -3,6 +3,9 @@ A worker process that is none: a child that does as a test says, and a poller wh
 far side is answered one packet at a time, in the same process.
 """
 
+import multiprocessing
+from collections import deque
+from multiprocessing.connection import Connection
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -10,9 +13,10 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface import implementer
 
 from asynqueue.interfaces import IPoller
-from asynqueue.messages import unpack
+from asynqueue.messages import Call, unpack
 from asynqueue.processworker import ProcessWorker
 from asynqueue.task import Task
+from asynqueue.tickets import Gate, Tickets, makePipe
 from asynqueue.universe import ProcessUniverse
 from tests.support import crossed
 
@@ -72,7 +76,12 @@ class FakeChild:
         self.pid = None
         self.exitcode: Any = None
         self.stack: str | None = None
+        self.near: Any = "the near end"
         self.tickets: Any = None
+        if settings is not None and settings.prefetch:
+            # The poller's universe, too, has the read end.
+            self.near, writer = makePipe(multiprocessing)
+            self.tickets = Tickets(self.near, writer)
         self.asked: list[str] = []
         self.begun = False
 
@@ -94,7 +103,7 @@ class FakeChild:
     def come(self):
         """The process is started."""
         self.pid = next(self.pids)
-        self.started.callback("the near end")
+        self.started.callback(self.near)
 
     def die(self, exitcode):
         """The process is found to have ended."""
@@ -102,72 +111,111 @@ class FakeChild:
         self.died.callback(exitcode)
 
 
+class StepGate(Gate):
+    """
+    A gate at which a process can begin with a call and not yet be done with it.
+    """
+
+    def __init__(self, reader):
+        super().__init__(reader)
+        self._admitted: bool | None = None
+
+    def begin(self):
+        """The process comes to the next call, and begins with it if it may."""
+        if self._admitted is None:
+            self._admitted = super().admit()
+        return self._admitted
+
+    def admit(self):
+        admitted, self._admitted = self._admitted, None
+        return super().admit() if admitted is None else admitted
+
+
 @implementer(IPoller)
 class StepPoller:
     """
     A poller with a universe of its own behind it, which answers when it is told.
 
-    @ivar asked: The packet that was sent and not answered, C{None} if none.
     @ivar sent: The envelopes of all packets that were sent.
     @ivar instant: C{True} to answer while a packet is still being sent.
-    @ivar answerAtHangUp: C{True} if the answer is in the pipe when I hang up.
+    @ivar answerAtHangUp: C{True} if the answers are in the pipe when I hang up.
     @ivar stopped: C{True} when it was stopped.
+    @ivar most: The largest number of packets that were in the pipe at a time.
     """
 
     def __init__(self, interval, backoff, reactor):
         self.interval = interval
         self.backoff = backoff
         self.universe = ProcessUniverse()
-        self.asked: Any = None
+        self.gate: Any = None
         self.sent: list[Any] = []
         self.instant = False
         self.answerAtHangUp = False
         self.connection = None
         self.stopped = False
-        self._d: Any = None
+        self.most = 0
+        self._asked: deque[tuple[Any, Any]] = deque()
+
+    @property
+    def asked(self):
+        """The packet that was sent first of those not answered, C{None} if none."""
+        return self._asked[0][0] if self._asked else None
 
     def connect(self, connection):
         if self.connection is not None:
             raise RuntimeError("There is a connection already")
         self.connection = connection
-        self.universe = ProcessUniverse()
+        gate = StepGate(connection) if isinstance(connection, Connection) else None
+        self.universe = ProcessUniverse(gate=gate)
+        self.gate = gate
 
     def ask(self, packet):
-        if self.asked is not None:
-            raise RuntimeError("Asked before the last packet was answered")
         if self.connection is None:
             raise RuntimeError("Asked without a connection")
-        self.asked = crossed(packet)
+        asked = crossed(packet)
+        d: Any = Deferred()
+        self._asked.append((asked, d))
+        self.most = max(self.most, len(self._asked))
         # Of a copy, because opening a packet uses it up.
-        self.sent.append(unpack(list(self.asked))[0])
-        d = self._d = Deferred()
+        self.sent.append(unpack(list(asked))[0])
         if self.instant:
             self.answer()
         return d
 
+    def begin(self):
+        """
+        The far side begins with the next call, unless it was taken back.
+
+        @return: The call's first argument if it begins, C{None} if it does not.
+        """
+        envelope, load = unpack(list(self.asked)) if self._asked else (None, None)
+        if isinstance(envelope, Call) and self.gate.begin():
+            return load()[1][0]
+        return None
+
     def answer(self, packet=None):
         """The far side answers, by itself or with the packet given."""
-        asked, self.asked = self.asked, None
+        asked, d = self._asked.popleft()
         if packet is None:
             packet = self.universe.answer(asked)[1]
-        self._d.callback(crossed(packet))
+        d.callback(crossed(packet))
 
     def answerAll(self):
         """The far side answers until nothing is asked any more."""
-        while self.asked is not None:
+        while self._asked:
             self.answer()
 
     def lose(self, error):
         """The pipe breaks."""
-        self.asked = None
-        self._d.errback(error)
+        asked, self._asked = self._asked, deque()
+        for _, d in asked:
+            d.errback(error)
 
     def hangUp(self):
         self.connection = None
         if self.answerAtHangUp:
             self.answerAll()
-        if self.asked is not None:
-            self.lose(EOFError("Hung up"))
+        self.lose(EOFError("Hung up"))
         return succeed(None)
 
     def stop(self):
