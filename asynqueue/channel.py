@@ -18,7 +18,7 @@ from asynqueue.errors import StartFailed, WorkerDied, aboutExit
 from asynqueue.messages import Hello, Stop, pack
 from asynqueue.packets import Packet, message
 from asynqueue.replies import Reply, openReply
-from asynqueue.requests import Inquiry, Line, Lines, Request
+from asynqueue.requests import Inquiry, Line, Lines, Request, TakenBack
 from asynqueue.tickets import Tickets
 
 PATIENCE = 5.0
@@ -85,6 +85,7 @@ class Channel:
         self._reactor = reactor
         self._lines = Lines()
         self._tickets: Tickets | None = None
+        self._stale = 0
         self._numbers = itertools.count(1)
         self._pumping = False
         self._patience: Any = None
@@ -209,14 +210,17 @@ class Channel:
         @return: A list of these requests, in order. What the process finds in their
             places, it answers by saying that it was taken back.
         """
-        tickets = b"" if self._tickets is None else self._tickets.takeBack()
+        if self._tickets is None:
+            return []
+        n = self._tickets.takeBack()
+        places = [i for i, request in enumerate(self.sent) if request.canBeTakenBack]
         taken = []
-        for place, request in enumerate(self.sent):
-            if request.ticket is not None and request.ticket in tickets:
-                taken.append(request)
-                self.sent[place] = Request(request.number, [])
-                self.sent[place].sentAt = request.sentAt
-                request.sentAt = request.ticket = None
+        for place in places[len(places) - n :]:
+            request = self.sent[place]
+            taken.append(request)
+            self.sent[place] = TakenBack(request)
+            request.sentAt = None
+        self._stale += n
         return taken
 
     def _pump(self) -> None:
@@ -235,17 +239,19 @@ class Channel:
         if self.state is not ChannelState.OPEN or len(self.sent) > self.ahead:
             return None
         request = self._lines.first()
-        if request is None or not self.sent or message(request.packet) is not None:
+        if request is None or not self.sent:
             return request
-        # The pipe may have no room for it beside what is there.
-        return None
+        if self._stale and request.canBeTakenBack:
+            return None
+        # A long one may find no room in the pipe beside what is there.
+        return None if message(request.packet) is None else request
 
     def _send(self, request: Request) -> None:
         packet = request.packet
         if self._tickets is not None and request.canBeTakenBack:
             # It may have to be sent again.
             packet = list(packet)
-            request.ticket = self._tickets.issue()
+            self._tickets.issue()
         else:
             request.packet = []
         request.sentAt = perf_counter()
@@ -263,6 +269,8 @@ class Channel:
             self._lost(Failure())
             return
         self.sent.popleft()
+        if isinstance(request, TakenBack):
+            self._stale -= 1
         if self.sent:
             self.sent[0].sentAt = now
         # What it has told meanwhile comes first: the log records of a call are

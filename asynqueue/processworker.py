@@ -153,7 +153,7 @@ class ProcessWorker(Figures):
         @param interval: See above.
         @param backoff: See above.
         @param prefetch: How many further calls may wait in the pipe while one runs,
-            0 to L{MOST<asynqueue.tickets.MOST>} - 1. More than 0 is for floods of
+            0 to L{MOST<asynqueue.tickets.MOST>}. More than 0 is for floods of
             calls that take next to no time: the process then need not wait for the
             next, but a more urgent call does not overtake those that wait there. They
             have not begun: they are taken back, and run elsewhere, if the process
@@ -181,7 +181,7 @@ class ProcessWorker(Figures):
             importing its parent's main module.
         """
         refuseInBootstrap()
-        checkInteger("prefetch", prefetch, 0, MOST - 1)
+        checkInteger("prefetch", prefetch, 0, MOST)
         if prefetch and os.name != "posix":
             raise ValueError("prefetch needs pipes as POSIX has them")
         if isinstance(series, (str, bytes)):

@@ -31,7 +31,7 @@ class Request:
     answer.
 
     @cvar canBeTakenBack: C{True} if I may wait in the pipe and be taken back from
-        there: if I am a call.
+        there, by a ticket: if I am a call.
     @ivar number: The number that the answer has to bear.
     @ivar packet: The packet. It is used up when it is sent, unless that may have to
         be done again.
@@ -39,11 +39,9 @@ class Request:
     @ivar sentAt: When I was sent or, if later, when those before me in the pipe were
         answered, by C{time.perf_counter}; C{None} if I was not sent, was taken back,
         or the process ended before it had begun with me.
-    @ivar ticket: The serial of the ticket that the process has to take before it
-        begins with me, see L{asynqueue.tickets}; C{None} if it takes none.
     """
 
-    __slots__ = ("line", "number", "packet", "sentAt", "ticket")
+    __slots__ = ("line", "number", "packet", "sentAt")
 
     canBeTakenBack = False
 
@@ -52,7 +50,6 @@ class Request:
         self.packet = packet
         self.line = line
         self.sentAt: float | None = None
-        self.ticket: int | None = None
 
     def about(self) -> str | None:
         """
@@ -110,6 +107,19 @@ class Inquiry(Request):
         Fails I{replied}.
         """
         self.replied.errback(died)
+
+
+class TakenBack(Request):
+    """
+    I am what is left in the pipe of a request that was taken back. The process will
+    say so.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.number, [], request.line)
+        self.sentAt = request.sentAt
 
 
 class Lines:

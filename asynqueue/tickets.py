@@ -3,18 +3,17 @@ How calls that wait in the pipe to a worker process are taken back.
 
 What is in a pipe cannot be withdrawn: whoever would read it there might be a moment
 too late, or too early, or in the middle. So each call that may be taken back has a
-I{ticket}, one byte in a pipe of its own, and the process begins with the call only
-once it has read that byte. The near side keeps the read end of the ticket pipe open
-too, and takes calls back by reading tickets itself. The kernel gives each byte to one
-reader and no other. So whatever the process does at that moment, whether it is
-stopped, in the middle of a call that lets nothing else run, or dead, there is one
-answer to who has a call, and both sides know it: whoever has read its ticket.
+I{ticket}, one byte in a pipe of its own, written before the call is sent; and the
+process begins with a call only once it has read a ticket. The near side keeps the read
+end of the ticket pipe open too, and takes calls back by reading tickets itself. The
+kernel gives each byte to one reader and no other. So whatever the process does at that
+moment, whether it is stopped, in the middle of a call that lets nothing else run, or
+dead, there is one answer to who has a call, and both sides know it.
 
-A ticket is the number of its call, counted from the first on, by both sides for
-itself, and of that the lowest eight bits: so there may be no more than L{MOST} at a
-time. It is written before its call is. If the process comes to a call and finds no
-ticket, or that of a later one (which it keeps until then), the call was taken back,
-and it says so and does nothing.
+Calls are begun in the order in which they were sent, so if the near side has got
+I{n} tickets back, it has the last I{n} calls. Those are still in the pipe: the process
+comes to them, finds no ticket, says so and does nothing. Until it has said so of all of
+them no other ticket is issued, which it might take for theirs.
 
 Standard library only: the far side imports me.
 """
@@ -24,16 +23,16 @@ from typing import Any
 
 MOST = 128
 """
-How many tickets may be out at a time: half of the numbers that a byte has.
+How many tickets may be out at a time. Any pipe holds more: those of POSIX 512 bytes at
+least.
 """
 
-_LOW = 0xFF
+_TICKET = b"."
 
 
 class Tickets:
     """
-    I am the near side. To be told apart, at most L{MOST} of the calls that have a
-    ticket are unanswered at any time.
+    I am the near side.
     """
 
     def __init__(self, reader: Any, writer: Any) -> None:
@@ -44,29 +43,23 @@ class Tickets:
         """
         self._reader = reader
         self._writer = writer
-        self._issued = 0
 
-    def issue(self) -> int:
+    def issue(self) -> None:
         """
-        Gives the next call its ticket, before it is sent.
-
-        @return: The number of the ticket, from 0 to 255.
+        Gives a call its ticket. To be called before it is sent.
         """
-        ticket = self._issued & _LOW
-        self._issued += 1
-        os.write(self._writer.fileno(), bytes((ticket,)))
-        return ticket
+        os.write(self._writer.fileno(), _TICKET)
 
-    def takeBack(self) -> bytes:
+    def takeBack(self) -> int:
         """
         Takes back all calls that have not begun.
 
-        @return: The numbers of their tickets, in order.
+        @return: How many these are.
         """
         try:
-            return os.read(self._reader.fileno(), MOST)
+            return len(os.read(self._reader.fileno(), MOST))
         except BlockingIOError:
-            return b""
+            return 0
 
     def close(self) -> None:
         """
@@ -86,8 +79,6 @@ class Gate:
         @param reader: The read end of the pipe, as of L{Tickets}.
         """
         self._reader = reader
-        self._came = 0
-        self._held: int | None = None
 
     def admit(self) -> bool:
         """
@@ -95,18 +86,10 @@ class Gate:
 
         @return: C{False} if it was taken back.
         """
-        ticket = self._came & _LOW
-        self._came += 1
-        if self._held is None:
-            try:
-                read = os.read(self._reader.fileno(), 1)
-            except BlockingIOError:
-                return False
-            self._held = read[0]
-        if self._held != ticket:
+        try:
+            return bool(os.read(self._reader.fileno(), 1))
+        except BlockingIOError:
             return False
-        self._held = None
-        return True
 
 
 def makePipe(context: Any) -> tuple[Any, Any]:

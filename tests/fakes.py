@@ -188,10 +188,11 @@ class StepPoller:
 
         @return: The call's first argument if it begins, C{None} if it does not.
         """
-        envelope, load = unpack(list(self.asked)) if self._asked else (None, None)
-        if isinstance(envelope, Call) and self.gate.begin():
-            return load()[1][0]
-        return None
+        if not self._asked:
+            return None
+        envelope, load = unpack(list(self.asked))
+        begins = isinstance(envelope, Call) and self.gate.begin()
+        return load()[1][0] if begins else None
 
     def answer(self, packet=None):
         """The far side answers, by itself or with the packet given."""

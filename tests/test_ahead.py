@@ -56,7 +56,7 @@ class WorkerTests(SynchronousTestCase):
 
     def test_outOfRange(self):
         """A number that there cannot be is refused."""
-        for wrong in (-1, MOST, 1.0, None):
+        for wrong in (-1, MOST + 1, 1.0, None):
             self.assertRaises(ValueError, ProcessWorker, prefetch=wrong)
 
     def test_ahead(self):
