@@ -31,6 +31,7 @@ imports only from those listed below it:
   - C{workforce}: C{TaskHandler}: the workers of a queue
   - C{recalls}: tasks that wait behind another while somebody has nothing to do
   - C{employment}: one worker, from being hired to being let go
+  - C{workload}: how much it has to do, and how much more it takes
   - C{employer}: what that needs of whoever hired it
   - C{renewal}: workers that are replaced when they are worn out
   - C{restarts}: how often, and after which pause, a worker may begin anew
@@ -40,6 +41,7 @@ imports only from those listed below it:
   - C{processworker}: C{ProcessWorker}: a worker with a process of its own
   - C{figures}: what a worker tells of its processes
   - C{deaths}: how its processes died, and how large they were
+  - C{lifeline}: what of a worker is up to the life of its process
   - C{life}: what tasks become in one worker process
   - C{remotes}: the iterators that are open in a worker process
   - C{asyncworker}: C{AsyncWorker}: a worker in the reactor's thread

@@ -2,7 +2,6 @@
 What a worker goes through in a queue, from being hired to being let go.
 """
 
-from collections.abc import Hashable
 from enum import Enum
 from typing import Any
 
@@ -14,11 +13,12 @@ from asynqueue.assignments import AssignmentFactory, entrust, release
 from asynqueue.deferreds import branch
 from asynqueue.employer import Employer, Update
 from asynqueue.errors import WorkerError, asFailure
-from asynqueue.interfaces import IPrefetcher, IRestartable
+from asynqueue.interfaces import IRestartable
 from asynqueue.messages import Status
 from asynqueue.reactors import theReactor
 from asynqueue.restarts import MAX_DEATHS, PAUSE, Restarts
 from asynqueue.task import Task
+from asynqueue.workload import Workload
 
 
 class EmployeeState(Enum):
@@ -33,19 +33,17 @@ class EmployeeState(Enum):
     LEFT = "takes no more tasks"
 
 
-class Employee:
+class Employee(Workload):
     """
     I see one worker through its employment.
 
     One that cannot come up the first time is given up at once: what went wrong
     would go wrong again. Later it may begin anew as often as L{Restarts} allows.
 
-    @ivar worker: The L{IWorker<asynqueue.interfaces.IWorker>} provider.
     @ivar state: An L{EmployeeState}.
     @ivar hired: A Deferred that fires with the worker's ID when it first takes
         tasks, or is let go before; or fails if it never came up.
     @ivar calls: How many calls it has finished since it last began.
-    @ivar inHand: How many it has been handed since then, and not finished.
     @ivar unfinished: The tasks that it had not done when it left.
     """
 
@@ -59,14 +57,12 @@ class Employee:
         reactor: Any,
         maxDeaths: int | None = MAX_DEATHS,
     ) -> None:
-        self.worker = worker
+        super().__init__(worker, factory)
         self.state = EmployeeState.PREPARING
         self.calls = 0
-        self.inHand = 0
         self.hired: Deferred[int] = Deferred()
         self.unfinished: list[Task] = []
         self._employer = employer
-        self._factory = factory
         self._reactor = reactor
         self._backlog: list[Update] = []
         self._updating: dict[Task, Task] = {}
@@ -75,24 +71,9 @@ class Employee:
         self._nextAttempt: Any = None
         self._patience: Any = None
         self._hurries = False
-        # The worker's lists may change; these are what they were at the last look.
-        self._lists: Any = None
-        self._qualifications: list[Hashable] = []
-        prefetches = IPrefetcher.providedBy(worker)
-        self._prefetch: int = worker.prefetch if prefetches else 0
         self._wasUp = False
         self._left: Deferred[list[Task]] = Deferred()
         worker.setResignator(self.resigned)
-
-    def qualifications(self) -> "list[Hashable]":
-        """
-        @return: A list of the series that the worker takes tasks of, each once.
-        """
-        lists = (self.worker.iQualified, self.worker.cQualified)
-        if lists != self._lists:
-            self._lists = ([*lists[0]], [*lists[1]])
-            self._qualifications = list(dict.fromkeys([None, *lists[0], *lists[1]]))
-        return self._qualifications
 
     def begin(self) -> None:
         """
@@ -103,29 +84,19 @@ class Employee:
         self._preparing = Deferred.fromCoroutine(self._comeUp())
         self._preparing.addCallbacks(lambda _: self._cameUp(), self._cameNotUp)
 
+    def takesTasks(self) -> bool:
+        """
+        @return: C{True} if the worker is up and has run the updates.
+        """
+        return self.state is EmployeeState.WORKING
+
     def offer(self) -> None:
         """
-        Lets the worker have a task, of any series that it is qualified for.
+        Lets the worker have a task, of any series that it is qualified for, if it
+        takes one more.
         """
-        if not self._hasRoom():
-            return
-        if self.inHand:
-            self._spare()
-        else:
-            if self._prefetch:
-                self._factory.cancelRequests(self.worker)
-            for series in self.qualifications():
-                if self._factory.request(self.worker, series):
-                    return
-        self._employer.ready()
-
-    def taken(self) -> None:
-        """
-        The worker is handed a task.
-        """
-        self.inHand += 1
-        if self._hasRoom():
-            self._spare()
+        if self.hasRoom() and not self.request():
+            self._employer.ready()
 
     def finished(self) -> None:
         """
@@ -250,13 +221,6 @@ class Employee:
         # What can begin anew runs on something that takes a while to go.
         lingers = IRestartable.providedBy(self.worker)
         (self.worker.stop() if lingers else succeed(None)).addBoth(self._gone)
-
-    def _hasRoom(self) -> bool:
-        return self.state is EmployeeState.WORKING and self.inHand <= self._prefetch
-
-    def _spare(self) -> None:
-        for series in self.qualifications():
-            self._factory.spare(self.worker, series)
 
     def _gone(self, result: Any) -> None:
         if self._patience is not None and self._patience.active():

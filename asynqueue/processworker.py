@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, ClassVar
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from asynqueue.channel import Channel
@@ -20,6 +20,7 @@ from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.figures import Figures
 from asynqueue.interfaces import IPrefetcher, IRenewable, IRestartable, IWorker
 from asynqueue.life import Life
+from asynqueue.lifeline import Lifeline
 from asynqueue.messages import Status
 from asynqueue.picklers import findPickler
 from asynqueue.pollers import makePoller
@@ -44,7 +45,7 @@ class WorkerState(Enum):
 
 
 @implementer(IWorker, IRestartable, IRenewable, IPrefetcher)
-class ProcessWorker(Figures):
+class ProcessWorker(Figures, Lifeline):
     """
     I run tasks in a process of my own.
 
@@ -221,33 +222,13 @@ class ProcessWorker(Figures):
             launch=launch,
             **settings,
         )
-        self._life: Life | None = None
+        self._life = None
         self._resignators: list[Callable[[], Any]] = []
         self._stopped: Deferred[None] | None = None
 
     def __repr__(self) -> str:
         pid = None if self.process is None else self.process.pid
         return f"<ProcessWorker {self.state.name}, process {pid}>"
-
-    @property
-    def tasks(self) -> list[Task]:
-        """
-        A list of the tasks that I have.
-        """
-        return [] if self._life is None else self._life.tasks
-
-    def do_next(self, ID: int) -> "Deferred[Any]":
-        """
-        Does a next call of an iterator held by my process, over the pipe. It
-        comes before the calls that wait, but takes turns with them.
-
-        @param ID: The unique integer by which the process knows the iterator.
-        @return: A Deferred that fires with the item. It fails with
-            C{StopIteration} at the end, or with what the iterator raised.
-        """
-        if self._life is None:
-            return fail(WorkerError("There is no process, and so no iterator"))
-        return self._life.iterators.do_next(ID)
 
     def setResignator(self, callableObject: Callable[[], Any]) -> None:
         """
@@ -295,22 +276,6 @@ class ProcessWorker(Figures):
             return succeed(None)
         return self._life.run(task)
 
-    def cancel(self, task: Task) -> None:
-        """
-        Abandons a task: what my process has not begun it never will, and what
-        it has begun ends with the process.
-        """
-        if self._life is not None:
-            self._life.cancel(task)
-
-    def recall(self) -> list[Task]:
-        """
-        Lets go of the tasks that my process has not begun, and never will.
-
-        @return: A list of them.
-        """
-        return [] if self._life is None else self._life.recall()
-
     def stop(self) -> "Deferred[None]":
         """
         Stops me for good. Iterators in use may be read to their end; those that
@@ -338,15 +303,6 @@ class ProcessWorker(Figures):
         successor.callTimes = self.callTimes
         successor.deaths = self.deaths
         return successor
-
-    def settled(self) -> "Deferred[None]":
-        """
-        @return: A Deferred that fires when I have no task, and none of my
-            iterators is open.
-        """
-        if self._life is None:
-            return succeed(None)
-        return Deferred.fromCoroutine(self._life.settled())
 
     def crash(self) -> list[Task]:
         """

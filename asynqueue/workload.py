@@ -1,0 +1,84 @@
+"""
+How much one worker has to do, and how much more it takes.
+"""
+
+from collections.abc import Hashable
+from typing import Any
+
+from asynqueue.assignments import AssignmentFactory
+from asynqueue.interfaces import IPrefetcher
+
+
+class Workload:
+    """
+    I know how many tasks one worker has, and have it wait for more where tasks and
+    workers meet.
+
+    @ivar worker: The L{IWorker<asynqueue.interfaces.IWorker>} provider.
+    @ivar inHand: How many tasks it has been handed since it last began, and has
+        neither finished nor given back.
+    """
+
+    def __init__(self, worker: Any, factory: AssignmentFactory) -> None:
+        self.worker = worker
+        self.inHand = 0
+        self._factory = factory
+        prefetches = IPrefetcher.providedBy(worker)
+        self._prefetch: int = worker.prefetch if prefetches else 0
+        # The worker's lists may change; these are what they were at the last look.
+        self._lists: Any = None
+        self._qualifications: list[Hashable] = []
+
+    def qualifications(self) -> "list[Hashable]":
+        """
+        @return: A list of the series that the worker takes tasks of, each once.
+        """
+        lists = (self.worker.iQualified, self.worker.cQualified)
+        if lists != self._lists:
+            self._lists = ([*lists[0]], [*lists[1]])
+            self._qualifications = list(dict.fromkeys([None, *lists[0], *lists[1]]))
+        return self._qualifications
+
+    def takesTasks(self) -> bool:
+        """
+        Override me.
+
+        @return: C{True} if the worker takes tasks at all.
+        """
+        return True
+
+    def hasRoom(self) -> bool:
+        """
+        @return: C{True} if the worker takes one more task: if it has none, or fewer
+            than may wait behind the one that it does.
+        """
+        return self.inHand <= self._prefetch and self.takesTasks()
+
+    def request(self) -> bool:
+        """
+        The worker, which has room, waits for a task.
+
+        @return: C{True} if one waited for it, and it has that now.
+        """
+        if self.inHand:
+            self._spare()
+            return False
+        if self._prefetch:
+            # It had something to do, and waited for more.
+            self._factory.cancelRequests(self.worker)
+        return any(
+            self._factory.request(self.worker, series)
+            for series in self.qualifications()
+        )
+
+    def taken(self) -> None:
+        """
+        The worker is handed a task.
+        """
+        self.inHand += 1
+        if self._prefetch and self.hasRoom():
+            self._spare()
+
+    def _spare(self) -> None:
+        for series in self.qualifications():
+            self._factory.spare(self.worker, series)
