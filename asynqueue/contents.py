@@ -8,6 +8,7 @@ ones: these I leave out, too.
 Standard library only: the far side imports me.
 """
 
+import math
 import pickle
 import struct
 from typing import Any
@@ -28,6 +29,50 @@ The opcode of a large object with its size, and up to three that need no frame.
 """
 
 
+class TooLong(Exception):
+    """
+    The pickle of an object is longer than it may be.
+    """
+
+
+class Source:
+    """
+    I am a file to read a pickle from. Of C{pickle}'s ways to load one it takes the same
+    time as any; but it calls me once for each frame, so about every 64 KiB, and there
+    other threads can have their turn. In C{pickle.loads} they cannot before the end.
+    """
+
+    def __init__(self, data: Any) -> None:
+        """
+        @param data: C{bytes}, or a C{memoryview} of single bytes.
+        """
+        self._data = memoryview(data)
+        self._at = 0
+
+    def read(self, n: int) -> bytes:
+        """
+        @return: The next I{n} bytes.
+        """
+        start, self._at = self._at, self._at + n
+        return self._data[start : self._at].tobytes()
+
+    def readinto(self, room: Any) -> int:
+        """
+        Fills a buffer with what comes next.
+
+        @return: How many bytes these were.
+        """
+        room[:] = self.read(len(room))
+        return len(room)
+
+    def readline(self) -> bytes:
+        """
+        @return: What is left, up to and with the next end of a line.
+        """
+        rest = self._data[self._at :].tobytes()
+        return self.read(rest.find(b"\n") + 1 or len(rest))
+
+
 class Contents(Pieces):
     """
     I am the pickle of an object, in pieces, without its large buffers.
@@ -40,13 +85,19 @@ class Contents(Pieces):
         of bytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: float = math.inf) -> None:
+        """
+        @param most: How long I may become, in bytes.
+        """
         self.buffers: list[Any] = []
+        self._left = most
         self._isGathered = False
 
     def write(self, piece: Any) -> None:
         """
         Takes a piece of the pickle.
+
+        @raise TooLong: if I become too long.
         """
         before = self._unframed() if self._isGathered else b""
         self._isGathered = not before
@@ -58,6 +109,9 @@ class Contents(Pieces):
                 self.buffers.append(piece)
                 return
         super().write(piece)
+        self._left -= len(self[-1])
+        if self._left < 0:
+            raise TooLong
 
     def staysInBand(self, buffer: pickle.PickleBuffer) -> bool:
         """

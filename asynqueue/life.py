@@ -2,17 +2,21 @@
 What tasks become in one worker process.
 """
 
+import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
 from asynqueue.channel import Channel
+from asynqueue.contents import TooLong
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerDied
-from asynqueue.messages import Call, Status, pack
+from asynqueue.looper import ThreadLooper
+from asynqueue.messages import LONG, Call, Status, pack
 from asynqueue.packets import Packet
 from asynqueue.picklable import notPicklable
 from asynqueue.picklers import MakePickler, byName
@@ -27,15 +31,17 @@ class Errand(Request):
     I am a task's call on its way to the process and back.
 
     @ivar task: The task.
+    @ivar isPacked: C{True} when I have my packet.
     @ivar ready: The Deferred that C{run} returned.
     """
 
-    __slots__ = ("_life", "ready", "task")
+    __slots__ = ("_life", "isPacked", "ready", "task")
 
     canBeTakenBack = True
 
-    def __init__(self, number: int, packet: Packet, task: Task, life: "Life") -> None:
-        super().__init__(number, packet)
+    def __init__(self, number: int, task: Task, life: "Life") -> None:
+        super().__init__(number, [])
+        self.isPacked = False
         self.task = task
         self.ready: Deferred[None] = Deferred()
         self._life = life
@@ -66,6 +72,8 @@ class Life:
     A task's time counts from when it is here, or, where others may wait in the pipe
     behind one, from when it is the first.
 
+    Calls that are long are pickled, and results that are long loaded, by a thread.
+
     @ivar channel: The L{Channel} to the process.
     @ivar iterators: The L{RemoteIterators} that are open there.
     """
@@ -75,19 +83,23 @@ class Life:
         channel: Channel,
         record: Callable[[float, float], Any],
         reactor: Any,
+        looper: ThreadLooper,
         makePickler: MakePickler = byName,
     ) -> None:
         """
         @param record: Is called for each call that has been sent and is over,
             with the seconds until its result was here, and those that it ran
             there: 0.0 if the process did not live to tell.
+        @param looper: Has the thread.
         @param makePickler: What pickles the calls.
         """
         self.channel = channel
         self.iterators = RemoteIterators(channel, reactor)
         self._record = record
+        self._looper = looper
         self._makePickler = makePickler
         self._errands: dict[Task, Errand] = {}
+        self._loading = 0
         self._whenIdle: list[Deferred[None]] = []
 
     @property
@@ -105,17 +117,18 @@ class Life:
         @return: A Deferred that fires when another may follow. It does not if
             the process ends.
         """
-        number = self.channel.number()
-        try:
-            packet = pack(Call(number, task.raw), task.callTuple, self._makePickler)
-        except BaseException as e:
-            error = notPicklable(task.callTuple, e, self._makePickler)
-            task.callback((Status.ERROR, error))
-            return succeed(None)
         if not (self._errands and self.channel.ahead):
             task.startTimer()
-        errand = self._errands[task] = Errand(number, packet, task, self)
-        self.channel.ask(errand)
+        errand = self._errands[task] = Errand(self.channel.number(), task, self)
+        try:
+            packet = self._pack(errand, LONG)
+        except TooLong:
+            d = self._looper.deferToThread(self._pack, errand)
+            d.addCallbacks(self._packed, self._notPacked, (errand,), {}, (errand,))
+        except BaseException:
+            self._notPacked(Failure(), errand)
+        else:
+            self._packed(packet, errand)
         return errand.ready
 
     def cancel(self, task: Task) -> None:
@@ -126,7 +139,7 @@ class Life:
         errand = self._errands.get(task)
         if errand is None:
             return
-        if self.channel.withdraw(errand):
+        if self._withdraw(errand):
             self._discard(task)
             errand.ready.callback(None)
         else:
@@ -140,7 +153,7 @@ class Life:
         @return: A list of them.
         """
         errands = list(self._errands.values())
-        recalled = [e.task for e in errands if self.channel.withdraw(e)]
+        recalled = [e.task for e in errands if self._withdraw(e)]
         for task in recalled:
             self._discard(task)
         return recalled
@@ -178,12 +191,14 @@ class Life:
         A call is over.
         """
         self._record(reply.seconds, reply.answer.seconds)
-        task = errand.task
-        status, result = reply.result()
-        if status is Status.ITERATION:
-            result = self.iterators.deferator(result, aboutCall(task.callTuple))
-        if self._discard(task):
-            task.callback((status, result))
+        self._loading += reply.isLong
+        isWanted = self._discard(errand.task)
+        if reply.isLong:
+            d = self._looper.deferToThread(reply.result)
+            d.addErrback(lambda failure: (Status.ERROR, failure.value))
+            d.addCallback(self._loaded, errand.task, isWanted)
+        else:
+            self._finish(errand.task, isWanted, *reply.result())
         errand.ready.callback(None)
 
     def lost(self, errand: Errand) -> None:
@@ -198,8 +213,39 @@ class Life:
             died = self.channel.died(f" in the middle of the call {errand.about()}")
             errand.task.callback((Status.ERROR, died))
 
+    def _pack(self, errand: Errand, most: float = math.inf) -> Packet:
+        task = errand.task
+        call = Call(errand.number, task.raw)
+        return pack(call, task.callTuple, self._makePickler, most)
+
+    def _packed(self, packet: Packet, errand: Errand) -> None:
+        if errand.task in self._errands:
+            errand.packet, errand.isPacked = packet, True
+            self.channel.ask(errand)
+
+    def _notPacked(self, failure: Failure, errand: Errand) -> None:
+        task, why = errand.task, failure.value
+        if why is not None and self._discard(task):
+            error = notPicklable(task.callTuple, why, self._makePickler)
+            task.callback((Status.ERROR, error))
+            errand.ready.callback(None)
+
+    def _withdraw(self, errand: Errand) -> bool:
+        return not errand.isPacked or self.channel.withdraw(errand)
+
+    def _loaded(self, outcome: tuple[Status, Any], task: Task, isWanted: bool) -> None:
+        self._finish(task, isWanted, *outcome)
+        self._loading -= 1
+        self._tellIfIdle()
+
+    def _finish(self, task: Task, isWanted: bool, status: Status, result: Any) -> None:
+        if status is Status.ITERATION:
+            result = self.iterators.deferator(result, aboutCall(task.callTuple))
+        if isWanted:
+            task.callback((status, result))
+
     async def _idle(self) -> None:
-        if self._errands:
+        if self._errands or self._loading:
             idle: Deferred[None] = Deferred()
             self._whenIdle.append(idle)
             await idle
@@ -209,12 +255,14 @@ class Life:
         @return: C{False} if the task was given back before.
         """
         errand = self._errands.pop(task, None)
-        if self._errands:
-            first = next(iter(self._errands))
-            if not first.isOver():
-                first.startTimer()
-        elif self._whenIdle:
+        first = next(iter(self._errands), None)
+        if first is not None and not first.isOver():
+            first.startTimer()
+        self._tellIfIdle()
+        return errand is not None
+
+    def _tellIfIdle(self) -> None:
+        if self._whenIdle and not self._errands and not self._loading:
             waiters, self._whenIdle = self._whenIdle, []
             for d in waiters:
                 d.callback(None)
-        return errand is not None

@@ -16,6 +16,7 @@ Standard library only: the far side imports me.
 """
 
 import marshal
+import math
 import pickle
 import traceback
 from collections.abc import Callable
@@ -23,9 +24,15 @@ from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple
 
-from asynqueue.contents import Contents
+from asynqueue.contents import Contents, Source
 from asynqueue.packets import Packet, Pieces
 from asynqueue.picklers import MakePickler, byName
+
+LONG = 1 << 18
+"""
+From how many bytes on a pickle is long. To make or load one of so many takes some
+milliseconds.
+"""
 
 
 class Status(bytes, Enum):
@@ -170,6 +177,7 @@ def pack(
     envelope: tuple[Any, ...],
     contents: object = None,
     makePickler: MakePickler = byName,
+    most: float = math.inf,
 ) -> Packet:
     """
     Makes a packet.
@@ -177,11 +185,13 @@ def pack(
     @param envelope: One of the named tuples above.
     @param contents: Any object that the pickler takes.
     @param makePickler: One of those in L{asynqueue.picklers}.
+    @param most: How long the pickle may be, in bytes, the large buffers not counted.
     @return: The envelope, the contents, and their large buffers. These are not
         copied: until the packet has been sent, they are the object's own.
+    @raise TooLong: if the pickle is longer.
     @raise Exception: whatever pickling the contents raises.
     """
-    pickled = Contents()
+    pickled = Contents(most)
     makePickler(pickled, pickled.staysInBand).dump(contents)
     head = marshal.dumps((_NUMBERS[type(envelope)], *envelope))
     return [head, pickled, *pickled.buffers]
@@ -216,7 +226,9 @@ def _load(rest: Packet) -> Any:
     rest.clear()
     if contents is None or None in buffers:
         raise MemoryError("It is larger than the memory that is left here")
-    return pickle.loads(contents, buffers=buffers)
+    if len(contents) <= LONG:
+        return pickle.loads(contents, buffers=buffers)
+    return pickle.Unpickler(Source(contents), buffers=buffers).load()
 
 
 def describe(exception: BaseException) -> str:

@@ -21,6 +21,7 @@ from asynqueue.figures import Figures
 from asynqueue.interfaces import IPrefetcher, IRenewable, IRestartable, IWorker
 from asynqueue.life import Life
 from asynqueue.lifeline import Lifeline
+from asynqueue.looper import ThreadLooper
 from asynqueue.messages import Status
 from asynqueue.picklers import findPickler
 from asynqueue.pollers import makePoller
@@ -223,6 +224,7 @@ class ProcessWorker(Figures, Lifeline):
             **settings,
         )
         self._life = None
+        self._looper = ThreadLooper(reactor=reactor)
         self._resignators: list[Callable[[], Any]] = []
         self._stopped: Deferred[None] | None = None
 
@@ -250,7 +252,11 @@ class ProcessWorker(Figures, Lifeline):
             self._isNew(self._starter.newChild(self.ID))
             channel = Channel(self.process, self._poller, self._reactor, self.prefetch)
             life = self._life = Life(
-                channel, self._record, self._reactor, self._makePickler
+                channel,
+                self._record,
+                self._reactor,
+                self._looper,
+                self._makePickler,
             )
             channel.whenDied = partial(self._died, channel)
             channel.ended.addCallback(self._lifeEnded, life)
@@ -328,6 +334,7 @@ class ProcessWorker(Figures, Lifeline):
         if self._life is not None:
             await self._life.finish()
         await self._poller.stop()
+        await self._looper.stop()
         self.state = WorkerState.STOPPED
 
     def _died(self, channel: Channel, died: WorkerDied) -> None:

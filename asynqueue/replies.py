@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from asynqueue.errors import RemoteTraceback, UnpicklingError, WorkerError
-from asynqueue.messages import Answer, Raised, Status, describe, unpack
+from asynqueue.messages import LONG, Answer, Raised, Status, describe, unpack
 from asynqueue.packets import Packet
 
 
@@ -18,11 +18,13 @@ class Reply(NamedTuple):
     @ivar answer: The L{Answer<asynqueue.messages.Answer>}.
     @ivar load: A callable that loads the answer's contents.
     @ivar seconds: How long it took from when the request was sent, in seconds.
+    @ivar isLong: C{True} if to load it may take some milliseconds or more.
     """
 
     answer: Answer
     load: Callable[[], Any]
     seconds: float
+    isLong: bool
 
     def result(self) -> tuple[Status, Any]:
         """
@@ -50,10 +52,11 @@ def openReply(packet: Packet, number: int, seconds: float) -> Reply:
     @raise ValueError: if it does not.
     @raise Exception: whatever is raised if it is no packet at all.
     """
+    isLong = any(part and len(part) > LONG for part in packet[1:2])
     answer, load = unpack(packet)
     if not isinstance(answer, Answer) or answer.number != number:
         raise ValueError(f"{answer!r} does not answer request {number}")
-    return Reply(answer, load, seconds)
+    return Reply(answer, load, seconds, isLong)
 
 
 def revive(raised: Raised) -> Exception:
