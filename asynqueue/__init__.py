@@ -12,6 +12,10 @@ imports only from those listed below it:
   - C{mapping}: the job of its command C{map}
   - C{printing}: how items are read, and results and errors printed
   - C{lines}: lines read from standard input and written to standard output
+  - C{floor}: a ping-pong over a bare pipe
+  - C{apart}: functions called in fresh processes, for a bounded time
+  - C{charts}: small panels side by side in a file
+  - C{tables}: tables of text
   - C{null}: C{NullQueue}: calls in the reactor's own thread
   - C{workers}: the address of all workers
   - C{process}: C{ProcessQueue}, and the address of all that has to do with it

@@ -12,6 +12,7 @@ from typing import Any
 from asynqueue.about import aboutObject
 from asynqueue.errors import RemoteTraceback
 from asynqueue.messages import describe
+from asynqueue.tables import align
 
 
 def aboutError(error: BaseException) -> str:
@@ -164,8 +165,7 @@ class CallTimes:
             allThere.extend(there)
             allMemory += memory
         rows.append(_row("all", allHere, allThere, allMemory))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "".join("  ".join(map(str.rjust, row, widths)) + "\n" for row in rows)
+        return align(rows)
 
 
 def _row(
