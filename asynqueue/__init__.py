@@ -9,11 +9,26 @@ These are my modules, from the front door down to the far side of the pipe. Each
 imports only from those listed below it:
 
   - C{__main__}: the command line
+  - C{arguments}: what can be written there
   - C{mapping}: the job of its command C{map}
-  - C{printing}: how items are read, and results and errors printed
-  - C{lines}: lines read from standard input and written to standard output
+  - C{benchmark}: the job of its command C{bench}
+  - C{showing}: what comes of it as a text, a chart and JSON
+  - C{tournament}: trials of contenders under loads, by turns
+  - C{bounds}: what is promised of it
+  - C{results}: samples, their medians and ratios
+  - C{trials}: one contender under one load, in a process of its own
+  - C{loads}: which loads there are
+  - C{exercises}: what is done under them, and measured
+  - C{stalls}: how long the reactor does not come round
+  - C{contenders}: who is measured
+  - C{rivals}: other libraries among them
+  - C{contender}: what a library has to do to be measured
+  - C{ampoules}: what the processes of one of them do
+  - C{chores}: what workers are called for when they are measured
   - C{floor}: a ping-pong over a bare pipe
   - C{apart}: functions called in fresh processes, for a bounded time
+  - C{printing}: how items are read, and results and errors printed
+  - C{lines}: lines read from standard input and written to standard output
   - C{charts}: small panels side by side in a file
   - C{tables}: tables of text
   - C{null}: C{NullQueue}: calls in the reactor's own thread

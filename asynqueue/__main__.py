@@ -6,15 +6,15 @@ imports the main module of its parent, and if that is the console script, me.
 """
 
 import argparse
-import math
 import os
-import re
 import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import import_module
 from typing import Any
+
+from asynqueue import arguments
 
 USAGE = 2
 """
@@ -88,156 +88,6 @@ def _isImporting(fileName: str) -> bool:
     return fileName == __file__ or "importlib" in fileName
 
 
-def integer(least: int) -> Callable[[str], int]:
-    """
-    @return: What makes an integer, not below a least one, of an argument.
-    """
-
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"it has to be at least {least}")
-        return value
-
-    # By this name an argument that is none is refused.
-    parse.__name__ = "integer"
-    return parse
-
-
-def seconds(text: str) -> float:
-    """
-    @return: The seconds that an argument says, above 0.
-    """
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError("it has to be a number of seconds above 0")
-    return value
-
-
-class Version(argparse.Action):
-    """
-    I print the version and exit. I look it up only if I am asked for it.
-    """
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        """
-        Prints it.
-        """
-        from importlib import metadata
-
-        try:
-            version = metadata.version("asynqueue")
-        except metadata.PackageNotFoundError:
-            version = "(not installed)"
-        print(f"asynqueue {version}")
-        parser.exit()
-
-
-def makeParser() -> argparse.ArgumentParser:
-    """
-    @return: A parser of the command line. What it makes has an attribute I{run}:
-        the function to call with it.
-    """
-    parser = argparse.ArgumentParser(
-        prog="asynqueue", description="Calls functions in worker processes."
-    )
-    parser.add_argument(
-        "--version", action=Version, nargs=0, help="print the version and exit"
-    )
-    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
-    addMap(commands)
-    return parser
-
-
-def addMap(commands: Any) -> None:
-    """
-    Adds the command C{map} to the parser.
-    """
-    parser = commands.add_parser(
-        "map",
-        help="call a function for each item and print what it returns",
-        description="Calls FUNCTION with each ITEM as its only argument, in worker "
-        "processes, and prints one line for each result.",
-        epilog="An item that fails is reported on standard error, with its "
-        "traceback, and the others go on. Exit status: 0, 1 if an item failed, 2 "
-        "if the command line is wrong, 130 after Ctrl-C.",
-    )
-    option = parser.add_argument
-    option(
-        "function",
-        metavar="FUNCTION",
-        help="package.module:name; the current directory is looked in first",
-    )
-    option(
-        "items",
-        metavar="ITEM",
-        nargs="*",
-        help="a text; if there is none, each line of standard input is an item "
-        "(items that begin with - go after --)",
-    )
-    option(
-        "-n",
-        dest="workers",
-        metavar="WORKERS",
-        type=integer(1),
-        help="how many worker processes (as many as there are CPU cores)",
-    )
-    option(
-        "--timeout",
-        metavar="S",
-        type=seconds,
-        help="abandon a call that takes longer, in seconds",
-    )
-    option(
-        "--retries",
-        metavar="K",
-        type=integer(0),
-        default=1,
-        help="how often a call that was abandoned is tried again (%(default)s)",
-    )
-    option(
-        "--unordered",
-        action="store_true",
-        help="print results as they come, not in the order of the items",
-    )
-    option(
-        "--json",
-        action="store_true",
-        help="items are JSON values; print an object with item, result or error, "
-        "and seconds for each",
-    )
-    option(
-        "--stats",
-        action="store_true",
-        help="at the end, print the calls, median times and memory of each worker "
-        "on standard error",
-    )
-    parser.set_defaults(run=runMap)
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """
-    Parses the arguments.
-
-    @return: What the parser of L{makeParser} makes of them. Options may stand
-        between the ITEMs too.
-    @raise SystemExit: if there is something wrong with them.
-    """
-    before, after = list(argv), []
-    if "--" in before:
-        dashes = before.index("--")
-        before, after = before[:dashes], before[dashes + 1 :]
-    parser = makeParser()
-    args, more = parser.parse_known_args(before)
-    # argparse takes ITEMs for unknown if an option stands between FUNCTION or
-    # other ITEMs and them.
-    strange = [word for word in more if re.match(r"-[^\d.]", word)]
-    if strange:
-        parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    args.items += [*more, *after]
-    return args
-
-
 def runMap(args: argparse.Namespace) -> int:
     """
     Runs the command C{map}.
@@ -304,6 +154,20 @@ def runJob(job: Any, texts: AsyncIterator[str]) -> int:
     return status
 
 
+def runBench(args: argparse.Namespace) -> int:
+    """
+    Runs the command C{bench}.
+
+    @return: The exit status.
+    """
+    from asynqueue import benchmark
+
+    try:
+        return benchmark.run(args, onSignals)
+    except benchmark.Refused as error:
+        return complain(USAGE, str(error))
+
+
 def onSignals(f: Callable[[int], Any]) -> None:
     """
     Has Ctrl-C and SIGTERM, unless they are ignored, call a callable with the exit
@@ -312,6 +176,13 @@ def onSignals(f: Callable[[int], Any]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: f(128 + number))
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """
+    Parses the arguments, as L{arguments.parse} does.
+    """
+    return arguments.parse(argv, {"map": runMap, "bench": runBench})
 
 
 def complain(status: int, text: str) -> int:

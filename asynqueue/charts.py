@@ -109,14 +109,15 @@ class Curves:
     @ivar title: What stands above.
     @ivar across: What stands at the axis from left to right.
     @ivar unit: What stands at the axis upwards.
-    @ivar curves: For each label, the points as pairs of numbers.
+    @ivar curves: For each label, the points as pairs of numbers, the first of each
+        an integer.
     @ivar dashed: The labels of those that are dashed lines without dots.
     """
 
     title: str
     across: str
     unit: str
-    curves: Mapping[str, Sequence[tuple[float, float]]]
+    curves: Mapping[str, Sequence[tuple[int, float]]]
     dashed: Sequence[str] = ()
 
     def draw(self, axes: Any) -> None:
@@ -126,6 +127,7 @@ class Curves:
         for label, points in self.curves.items():
             look = "k--" if label in self.dashed else "o-"
             axes.plot(*zip(*points, strict=True), look, label=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_ylim(bottom=0)
         axes.set_xlabel(self.across)
         axes.set_ylabel(self.unit)

@@ -29,7 +29,7 @@ def align(rows: Sequence[Sequence[str]], left: int = 0) -> str:
 def figure(value: float) -> str:
     """
     @return: A number with three significant digits, or more if it has more before
-        its point, and with commas between thousands: C{0.0123}, C{1.23}, C{45.6},
+        its point, and with commas between thousands: C{0.0120}, C{1.23}, C{45.6},
         C{789}, C{12,345}.
     """
     size = abs(value)
@@ -39,4 +39,4 @@ def figure(value: float) -> str:
         return f"{value:.1f}"
     if size >= 1:
         return f"{value:.2f}"
-    return f"{value:.3g}"
+    return f"{value:#.3g}" if value else "0"

@@ -1,0 +1,269 @@
+"""
+What can be written on the command line.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Commands = Mapping[str, Callable[[argparse.Namespace], int]]
+"""
+Functions that run the commands, by their names, and return the exit status.
+"""
+
+
+def integer(least: int) -> Callable[[str], int]:
+    """
+    @return: What makes an integer, not below a least one, of an argument.
+    """
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"it has to be at least {least}")
+        return value
+
+    # By this name an argument that is none is refused.
+    parse.__name__ = "integer"
+    return parse
+
+
+def seconds(text: str) -> float:
+    """
+    @return: The seconds that an argument says, above 0.
+    """
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("it has to be a number of seconds above 0")
+    return value
+
+
+class Version(argparse.Action):
+    """
+    I print the version and exit. I look it up only if I am asked for it.
+    """
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """
+        Prints it.
+        """
+        from importlib import metadata
+
+        try:
+            version = metadata.version("asynqueue")
+        except metadata.PackageNotFoundError:
+            version = "(not installed)"
+        print(f"asynqueue {version}")
+        parser.exit()
+
+
+def makeParser(commands: Commands) -> argparse.ArgumentParser:
+    """
+    @return: A parser of the command line. What it makes has an attribute I{run}:
+        the function to call with it.
+    """
+    parser = argparse.ArgumentParser(
+        prog="asynqueue", description="Calls functions in worker processes."
+    )
+    parser.add_argument(
+        "--version", action=Version, nargs=0, help="print the version and exit"
+    )
+    add = parser.add_subparsers(
+        required=True, dest="command", metavar="COMMAND"
+    ).add_parser
+    addMap(add).set_defaults(run=commands["map"])
+    addBench(add).set_defaults(run=commands["bench"])
+    return parser
+
+
+def addMap(add: Callable[..., Any]) -> Any:
+    """
+    Adds the command C{map}.
+
+    @return: Its parser.
+    """
+    parser = add(
+        "map",
+        help="call a function for each item and print what it returns",
+        description="Calls FUNCTION with each ITEM as its only argument, in worker "
+        "processes, and prints one line for each result.",
+        epilog="An item that fails is reported on standard error, with its "
+        "traceback, and the others go on. Exit status: 0, 1 if an item failed, 2 "
+        "if the command line is wrong, 130 after Ctrl-C.",
+    )
+    option = parser.add_argument
+    option(
+        "function",
+        metavar="FUNCTION",
+        help="package.module:name; the current directory is looked in first",
+    )
+    option(
+        "items",
+        metavar="ITEM",
+        nargs="*",
+        help="a text; if there is none, each line of standard input is an item "
+        "(items that begin with - go after --)",
+    )
+    option(
+        "-n",
+        dest="workers",
+        metavar="WORKERS",
+        type=integer(1),
+        help="how many worker processes (as many as there are CPU cores)",
+    )
+    option(
+        "--timeout",
+        metavar="S",
+        type=seconds,
+        help="abandon a call that takes longer, in seconds",
+    )
+    option(
+        "--retries",
+        metavar="K",
+        type=integer(0),
+        default=1,
+        help="how often a call that was abandoned is tried again (%(default)s)",
+    )
+    option(
+        "--unordered",
+        action="store_true",
+        help="print results as they come, not in the order of the items",
+    )
+    option(
+        "--json",
+        action="store_true",
+        help="items are JSON values; print an object with item, result or error, "
+        "and seconds for each",
+    )
+    option(
+        "--stats",
+        action="store_true",
+        help="at the end, print the calls, median times and memory of each worker "
+        "on standard error",
+    )
+    return parser
+
+
+def names(text: str) -> list[str]:
+    """
+    @return: The names in a list with commas.
+    """
+    return [name.strip() for name in text.split(",")]
+
+
+def chartFile(text: str) -> str:
+    """
+    @return: The name of a file that a chart can be drawn into.
+    """
+    if not text.endswith((".svg", ".png")):
+        raise argparse.ArgumentTypeError("its name has to end in .svg or .png")
+    return text
+
+
+def addBench(add: Callable[..., Any]) -> Any:
+    """
+    Adds the command C{bench}.
+
+    @return: Its parser.
+    """
+    parser = add(
+        "bench",
+        help="measure how fast calls are, here and in other libraries",
+        description="Runs the same loads on asynqueue and on each other library that "
+        "is installed, by turns and in processes of their own, and prints the medians "
+        "and how they compare.",
+        epilog="All of it takes about half an hour on two cores, and memory for a "
+        "million calls, 2 GB; --quick takes a few minutes, but its figures mean "
+        "little. pip install 'asynqueue[bench]' installs the other libraries and what "
+        "draws charts. Exit status: 0, whatever was measured, 2 if the command line "
+        "is wrong, 130 after Ctrl-C.",
+    )
+    option = parser.add_argument
+    option(
+        "--list",
+        action="store_true",
+        help="print the names of the loads and of the contenders, and do nothing else",
+    )
+    option(
+        "--loads",
+        metavar="A,B,...",
+        type=names,
+        help="only these loads, by their names",
+    )
+    option(
+        "--contenders",
+        metavar="A,B,...",
+        type=names,
+        help="only these contenders, by their names",
+    )
+    option(
+        "--ancestor",
+        metavar="PATH",
+        help="a virtual environment, or the Python in it, that AsynQueue is "
+        "installed in, to measure that too",
+    )
+    option(
+        "--workers",
+        metavar="N",
+        type=integer(1),
+        default=2,
+        help="how many worker processes (%(default)s)",
+    )
+    option(
+        "--rounds",
+        metavar="N",
+        type=integer(1),
+        default=3,
+        help="how often each contender has its turn under each load (%(default)s)",
+    )
+    option(
+        "--start-method",
+        metavar="METHOD",
+        help="how processes are started where the library lets us choose it: "
+        "forkserver, spawn or fork (what asynqueue takes)",
+    )
+    option("--quick", action="store_true", help="do less, only to see that all works")
+    option(
+        "--json",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help="write everything, with all samples, as JSON: to a file, or without "
+        "FILE in place of the table",
+    )
+    option(
+        "--chart",
+        metavar="FILE",
+        type=chartFile,
+        help="draw a chart into FILE.svg or FILE.png",
+    )
+    return parser
+
+
+def parse(argv: Sequence[str], commands: Commands) -> argparse.Namespace:
+    """
+    Parses the arguments.
+
+    @param commands: The functions that run the commands, by their names.
+    @return: What the parser of L{makeParser} makes of them. Options may stand
+        between the ITEMs too.
+    @raise SystemExit: if there is something wrong with them.
+    """
+    before, after = list(argv), []
+    if "--" in before:
+        dashes = before.index("--")
+        before, after = before[:dashes], before[dashes + 1 :]
+    parser = makeParser(commands)
+    args, more = parser.parse_known_args(before)
+    # argparse takes ITEMs for unknown if an option stands between FUNCTION or
+    # other ITEMs and them.
+    strange = [word for word in more if re.match(r"-[^\d.]", word)]
+    if args.command != "map":
+        strange = [*more, *after]
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    if args.command == "map":
+        args.items += [*more, *after]
+    return args

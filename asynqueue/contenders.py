@@ -1,0 +1,135 @@
+"""
+Who is measured: asynqueue in several ways, its ancestor, and its rivals.
+
+The process that measures the ancestor imports me too, and has another package by the
+name of ours, in which only the modules are added that it lacks. So nothing of ours
+is imported here before it is asked for, but for what belongs to measuring.
+"""
+
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any, ClassVar
+
+from twisted.internet.defer import Deferred
+
+from asynqueue.contender import Contender
+from asynqueue.rivals import Ampoule, Executor, Loky, Pebble, Pool
+
+
+class Asynqueue(Contender):
+    """
+    I am asynqueue as it is unless told otherwise.
+
+    @cvar settings: Keywords of the queue.
+    """
+
+    title = "asynqueue"
+    distribution = "asynqueue"
+    settings: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, workers: int, method: str) -> None:
+        super().__init__(workers, method)
+        from asynqueue.process import ProcessQueue
+
+        self._make: Callable[..., Any] = ProcessQueue
+
+    @classmethod
+    def version(cls) -> str:
+        """
+        @return: The version, if asynqueue is installed.
+        """
+        try:
+            return super().version()
+        except metadata.PackageNotFoundError:
+            return "(not installed)"
+
+    def start(self) -> None:
+        """
+        Makes a queue.
+        """
+        self._queue = self._make(self.workers, context=self.method, **self.settings)
+
+    def call(self, f: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        """
+        Makes a call.
+        """
+        d: Deferred[Any] = self._queue.call(f, *args)
+        return d
+
+    async def read(self, f: Callable[..., Any], *args: Any) -> int:
+        """
+        Reads by C{async for}.
+        """
+        items = 0
+        async for _ in await self.call(f, *args):
+            items += 1
+        return items
+
+    def stop(self) -> "Deferred[Any]":
+        """
+        Shuts the queue down.
+        """
+        d: Deferred[Any] = self._queue.shutdown()
+        return d
+
+
+class ReactorPoller(Asynqueue):
+    """
+    I am asynqueue with the reactor watching the pipes.
+    """
+
+    title = "asynqueue, reactor poller"
+    settings: ClassVar[dict[str, Any]] = {"poller": "reactor"}
+
+
+class Prefetch(Asynqueue):
+    """
+    I am asynqueue with calls sent ahead of need.
+    """
+
+    title = "asynqueue, prefetch 16"
+    settings: ClassVar[dict[str, Any]] = {"prefetch": 16}
+
+
+class Ancestor(Asynqueue):
+    """
+    I am AsynQueue, in an interpreter of its own, where the package is another one.
+    """
+
+    title = "the ancestor"
+    distribution = "AsynQueue"
+
+    def start(self) -> None:
+        """
+        Makes a queue, of processes that are forked: AsynQueue knows nothing else.
+        """
+        import multiprocessing
+
+        multiprocessing.set_start_method("fork", force=True)
+        self._queue = self._make(self.workers, returnFailure=True)
+
+    async def read(self, f: Callable[..., Any], *args: Any) -> int:
+        """
+        Reads in a loop over Deferreds.
+        """
+        items = 0
+        for d in await self.call(f, *args):
+            await d
+            items += 1
+        return items
+
+
+CONTENDERS: dict[str, type[Contender]] = {
+    "asynqueue": Asynqueue,
+    "reactor": ReactorPoller,
+    "prefetch": Prefetch,
+    "executor": Executor,
+    "pool": Pool,
+    "ampoule": Ampoule,
+    "loky": Loky,
+    "pebble": Pebble,
+    "ancestor": Ancestor,
+}
+"""
+Them all, by the names that they are chosen by.
+"""
