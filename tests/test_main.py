@@ -14,7 +14,11 @@ from asynqueue.__main__ import NotFound, findFunction, main, parse, runMap
 from tests import mapped
 
 
-class ArgumentsTests(SynchronousTestCase):
+class ArgumentsTestCase(SynchronousTestCase):
+    """
+    Parses what would be on the command line.
+    """
+
     def setUp(self):
         self.stderr = StringIO()
         self.stdout = StringIO()
@@ -29,6 +33,8 @@ class ArgumentsTests(SynchronousTestCase):
         self.assertEqual(error.code, 2)
         return self.stderr.getvalue()
 
+
+class ArgumentsTests(ArgumentsTestCase):
     def test_defaults(self):
         """Without options there is what the help says."""
         args = self.parse("map f:g")
