@@ -257,13 +257,12 @@ def parse(argv: Sequence[str], commands: Commands) -> argparse.Namespace:
         before, after = before[:dashes], before[dashes + 1 :]
     parser = makeParser(commands)
     args, more = parser.parse_known_args(before)
-    # argparse takes ITEMs for unknown if an option stands between FUNCTION or
-    # other ITEMs and them.
-    strange = [word for word in more if re.match(r"-[^\d.]", word)]
-    if args.command != "map":
-        strange = [*more, *after]
+    strange = [*more, *after]
+    if args.command == "map":
+        # argparse takes ITEMs for unknown if an option stands between FUNCTION or
+        # other ITEMs and them.
+        strange = [word for word in more if re.match(r"-[^\d.]", word)]
+        args.items += [*more, *after]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    if args.command == "map":
-        args.items += [*more, *after]
     return args
