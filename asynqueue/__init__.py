@@ -104,6 +104,8 @@ imports only from those listed below it:
   - C{reporting}: its log records, and the stack of a fault
   - C{universe}: its loop, and the iterators that it keeps
   - C{runner}: one call, and what it came to
+  - C{batches}: items on their way to their reader, as many at a time as come quickly
+  - C{couriers}: what sends those that are there when the next one is slow
   - C{tickets}: how calls that wait in the pipe are taken back
   - C{messages}: what crosses the pipe
   - C{picklers}: what it is pickled by

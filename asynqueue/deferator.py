@@ -5,6 +5,7 @@ Iterators whose items take their time.
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -15,6 +16,7 @@ from asynqueue.errors import NotReadyError
 __all__ = ["Deferator", "Prefetcherator"]
 
 _END = (None, False)
+_LATER = (Deferred, CoroutineType, Failure)
 
 
 class Prefetcherator:
@@ -77,7 +79,7 @@ class Prefetcherator:
         else:
             return succeed(False)
         self._ahead = None
-        return self._fetchAhead().addCallback(lambda _: self.isBusy())
+        return self._deferred(self.isBusy)
 
     def resume(
         self,
@@ -104,7 +106,7 @@ class Prefetcherator:
             was none, and C{True} if there is more to get (an item or an error);
             or fails with the error that is there in the item's place.
         """
-        return self.getItem().addCallback(self._lookAhead)
+        return self._deferred(self._takeNext)
 
     def getItem(self) -> "Deferred[tuple[Any, bool]]":
         """
@@ -113,7 +115,7 @@ class Prefetcherator:
         @return: A Deferred that fires with the item and C{False} if there was
             none; or fails with the error that is there in the item's place.
         """
-        return self._fetchAhead().addCallback(self._take)
+        return self._deferred(self._take)
 
     def stop(self) -> None:
         """
@@ -125,19 +127,40 @@ class Prefetcherator:
             finally:
                 self._arrived(_END)
 
-    def _fetchAhead(self) -> "Deferred[None]":
+    def _fetchAhead(self) -> bool:
         """
-        @return: A Deferred that fires when there is something to take. If it is
-            cancelled, what is being fetched will still be there for the next.
+        Fetches what comes next, unless it is there or on its way.
+
+        @return: C{True} if there is something to take.
         """
         if self._ahead is None and not self._isFetching:
             self._isFetching = True
-            maybeDeferred(self._next).addCallbacks(self._fetched, self._failed)
-        if self._ahead is not None:
-            return succeed(None)
+            try:
+                item = self._next()
+            except BaseException:
+                self._failed(Failure())
+            else:
+                # One that is there needs no Deferred.
+                if isinstance(item, _LATER):
+                    d = maybeDeferred(lambda: item)
+                    d.addCallbacks(self._fetched, self._failed)
+                else:
+                    self._fetched(item)
+        return self._ahead is not None
+
+    def _deferred(self, take: Callable[[], Any]) -> "Deferred[Any]":
+        """
+        @return: A Deferred of what I{take} returns, which is called when there is
+            something to take. If it is cancelled before, what is being fetched will
+            still be there for the next.
+        """
+        if self._fetchAhead():
+            taken = take()
+            return taken if isinstance(taken, Deferred) else succeed(taken)
         d: Deferred[None] = Deferred()
         self._waiters.append(d)
-        return d
+        # Unless somebody else takes it before.
+        return d.addCallback(lambda _: self._deferred(take))
 
     def _fetched(self, item: Any) -> None:
         self._isFetching = False
@@ -155,21 +178,20 @@ class Prefetcherator:
         for d in waiters:
             d.callback(None)
 
-    def _take(self, _: None) -> Any:
+    def _take(self) -> Any:
         ahead = self._ahead
-        if ahead is None:
-            # Somebody else took it.
-            return self.getItem()
         if ahead is not _END:
             self._ahead = _END if isinstance(ahead, Failure) else None
         return ahead
 
-    def _lookAhead(self, item: tuple[Any, bool]) -> Any:
-        value, isValid = item
+    def _takeNext(self) -> Any:
+        taken = self._take()
+        if isinstance(taken, Failure):
+            return taken
+        value, isValid = taken
         if not isValid:
             return value, False, False
-        d = self._fetchAhead()
-        return d.addCallback(lambda _: (value, True, self.isBusy()))
+        return self._deferred(lambda: (value, True, self.isBusy()))
 
 
 class Deferator:

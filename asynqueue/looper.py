@@ -49,6 +49,14 @@ def _told(outcome: Outcome, callTuple: CallTuple) -> Outcome:
     return outcome
 
 
+def _gathered(outcome: Outcome) -> Outcome:
+    """
+    @return: What came of taking an item, as one of several.
+    """
+    status, item = outcome
+    return (status, [lambda: item]) if status is Status.RESULT else outcome
+
+
 class LooperState(Enum):
     """
     The stages of a L{ThreadLooper}'s life. Moves: each to the next; FRESH also to
@@ -93,7 +101,7 @@ class ThreadLooper:
         self._universe = ProcessUniverse(raw)
         self.runner = self._universe.runner
         self._iterators = OpenIterators(
-            lambda ID: self._put(Next(0, ID)),
+            self._askFor,
             lambda ID: self._put(Close(0, ID)),
             self._reactor,
         )
@@ -269,6 +277,11 @@ class ThreadLooper:
             thread.start()
             self.thread = thread
             self.state = LooperState.RUNNING
+
+    def _askFor(self, ID: int, most: int) -> "Deferred[Outcome]":
+        # One, because it is not copied: a generator that fills the same object again
+        # and again may do so only when its reader wants the next.
+        return self._put(Next(0, ID)).addCallback(_gathered)
 
     def _put(
         self, envelope: Any, contents: Any = None, doNext: bool = False

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from asynqueue.contents import Contents, Source
 from asynqueue.packets import Packet, Pieces
-from asynqueue.picklers import MakePickler, byName
+from asynqueue.picklers import RULE, MakePickler, byName
 
 LONG = 1 << 18
 """
@@ -92,11 +92,15 @@ class Call(NamedTuple):
 
 class Next(NamedTuple):
     """
-    Asks for the next item of the iterator with the integer ID. No contents.
+    Asks for the next item of the iterator with the integer ID, or for the next ones:
+    see L{asynqueue.batches}. No contents.
+
+    @ivar most: How many items the answer may have.
     """
 
     number: int
     ID: int
+    most: int = 1
 
 
 class Close(NamedTuple):
@@ -120,8 +124,9 @@ class Answer(NamedTuple):
     """
     Answers the packet of the same number.
 
-    The contents depend on the status: the value for C{RESULT}, an L{Iteration}
-    for C{ITERATION}, a L{Raised} for C{ERROR}, C{None} for C{NONE}.
+    The contents depend on the status: the value for C{RESULT}, or L{Items} where
+    some were asked for; an L{Iteration} for C{ITERATION}, a L{Raised} for C{ERROR},
+    C{None} for C{NONE}.
 
     @ivar status: A L{Status}.
     @ivar seconds: How long the user's code ran, in seconds, up to the first
@@ -153,6 +158,18 @@ _KINDS = (Hello, Call, Next, Close, Stop, Answer)
 _NUMBERS: "dict[type, int]" = {kind: number for number, kind in enumerate(_KINDS)}
 # What makes one of each of what was marshalled.
 _MAKERS: "list[Callable[..., Any]]" = [*_KINDS[:-1], _answer]
+
+
+class Items(NamedTuple):
+    """
+    The next items of an iterator, at least one.
+
+    @ivar pickles: A list of them, each a pickle by itself.
+    @ivar buffers: A list of the large buffers of the last. No other has any.
+    """
+
+    pickles: list[bytes]
+    buffers: list[Any]
 
 
 class Raised(NamedTuple):
@@ -240,6 +257,20 @@ def describe(exception: BaseException) -> str:
         return str.__str__(str(exception))
     except BaseException as broken:
         return f"<its text cannot be had: __str__ raised {type(broken).__name__}>"
+
+
+def notPickled(what: str, obj: object, e: BaseException) -> pickle.PicklingError:
+    """
+    @param what: What the object is to those who wait for it, in a word or two.
+    @param e: What was raised when it was to be pickled.
+    @return: An exception that tells so.
+    """
+    error = pickle.PicklingError(
+        f"The {what}, of type {type(obj).__qualname__}, could not be pickled: "
+        f"{type(e).__name__}: {describe(e)}. {RULE}"
+    )
+    error.__cause__ = e
+    return error
 
 
 def raised(exception: BaseException, makePickler: MakePickler = byName) -> Raised:

@@ -3,16 +3,17 @@ Iterators that are open elsewhere, in a process or a thread.
 """
 
 import weakref
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from asynqueue.deferator import Deferator, Prefetcherator
-from asynqueue.errors import WorkerError
+from asynqueue.errors import UnpicklingError, WorkerError
 from asynqueue.messages import Iteration, Status
 
 LINGER = 1.0
@@ -21,40 +22,186 @@ How long after what an iterator lives in is to stop it is kept for somebody to a
 for its next item, in seconds.
 """
 
+SLICE = 0.005
+"""
+For how long a reader may take one item after another, all here already, before the
+reactor has a turn, in seconds.
+"""
+
+MANY = 8
+"""
+How many items an answer has at least if the next is asked for while they are read.
+"""
+
 Outcome = tuple[Status, Any]
 """
 What became of a request: a L{Status} and what belongs to it.
 """
+
+Ask = Callable[[int, int], "Deferred[Outcome]"]
+"""
+Has items of an iterator taken. It is called with the iterator's ID and how many are
+wanted at most, and returns a Deferred that fires with what came of it:
+C{Status.RESULT} and a list of callables that return the items, at least one;
+C{Status.NONE} at the end; or C{Status.ERROR} and an exception. It fails if the place is
+gone.
+"""
+
+
+class Opening:
+    """
+    I am one of these iterators, and its items that are here.
+
+    I ask for as many as have been taken, when there is none for somebody who waits.
+    While they come many at a time, I ask when half of them are taken, so that the
+    iterator need not wait for its reader, nor he for it.
+
+    @ivar ID: The integer by which the iterator is known where it is.
+    @ivar call: The call that returned it, as a text.
+    @ivar isOpen: C{True} as long as there may be more to ask for.
+    @ivar isInUse: C{True} if somebody took an item since this was set to C{False}.
+    @ivar after: Makes the error that comes after the items that are here, when I am
+        not open any more.
+    """
+
+    def __init__(self, ID: int, call: str, place: "OpenIterators") -> None:
+        """
+        @param place: Knows the place that the iterator is in.
+        """
+        self.ID = ID
+        self.call = call
+        self.isOpen = True
+        self.isInUse = False
+        self.after: Callable[[], Exception] = partial(_notOpen, ID)
+        self._place = place
+        self._reactor = place.reactor
+        self._here: deque[Callable[[], Any]] = deque()
+        self._waiters: deque[Deferred[Any]] = deque()
+        self._isAsked = False
+        self._taken = 1
+        self._few = 0
+        self._turn = 0.0
+
+    @property
+    def isWaitedFor(self) -> bool:
+        """
+        C{True} if somebody waits for an item.
+        """
+        return bool(self._waiters)
+
+    def next(self) -> Any:
+        """
+        Takes the next item.
+
+        @return: It, or a Deferred like that of L{OpenIterators.do_next}.
+        """
+        self.isInUse = True
+        isHere = bool(self._here)
+        if isHere and not self._waiters and self._reactor.seconds() < self._turn + SLICE:
+            return self._take()
+        d: Deferred[Any] = Deferred()
+        self._waiters.append(d)
+        if isHere:
+            self._reactor.callFromThread(self._goOn)
+        else:
+            self._serve()
+        return d
+
+    def drop(self) -> None:
+        """
+        Has the iterator closed, and lets go of what is here of it.
+        """
+        self._here.clear()
+        self._place.close(self.ID)
+
+    def _goOn(self) -> None:
+        """
+        Gives what is here to those who wait, now that the reactor has had its turn.
+        """
+        self._turn = self._reactor.seconds()
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiters and (self._here or not self.isOpen):
+            self.isInUse = True
+            d = self._waiters.popleft()
+            if d.called:
+                # He waits no more.
+                continue
+            if not self._here:
+                d.errback(self.after())
+                continue
+            try:
+                item = self._take()
+            except UnpicklingError:
+                d.errback(Failure())
+            else:
+                d.callback(item)
+        if self._waiters and not self._isAsked:
+            self._askForMore()
+
+    def _take(self) -> Any:
+        self._taken += 1
+        load = self._here.popleft()
+        if len(self._here) < self._few and self.isOpen and not self._isAsked:
+            self._askForMore()
+        try:
+            return load()
+        except UnpicklingError:
+            self.drop()
+            raise
+
+    def _askForMore(self) -> None:
+        self._isAsked = True
+        asked = self._place.ask(self.ID, self._taken)
+        asked.addCallbacks(self._answered, self._lost)
+
+    def _answered(self, outcome: Outcome) -> None:
+        self._isAsked = False
+        status, result = outcome
+        if status is not Status.RESULT:
+            self._isOver(StopIteration() if status is Status.NONE else result)
+        elif self.isOpen:
+            self._here.extend(result)
+            self._few = len(result) // 2 if len(result) >= MANY else 0
+        self._goOn()
+
+    def _lost(self, failure: Failure) -> None:
+        self._isAsked = False
+        self._isOver(failure.value)
+        self._goOn()
+
+    def _isOver(self, error: Any) -> None:
+        self.after = lambda: error
+        self._place.forget(self)
 
 
 class OpenIterators:
     """
     I know the iterators that are open in one place, and wrap each in a
     L{Deferator}. None is kept there longer than somebody may want its items.
+
+    @ivar ask: Has items taken, see L{Ask}.
+    @ivar reactor: The reactor.
     """
 
     log = Logger()
 
     def __init__(
         self,
-        ask: "Callable[[int], Deferred[Outcome]]",
+        ask: Ask,
         end: "Callable[[int], Deferred[Outcome]]",
         reactor: Any,
     ) -> None:
         """
-        @param ask: Is called with the ID of an iterator, and has its next item
-            taken. It returns a Deferred that fires with what came of it:
-            C{Status.RESULT} and the item, C{Status.NONE} at the end, or
-            C{Status.ERROR} and an exception; or fails if the place is gone.
         @param end: Is called with the ID of an iterator, and has it closed. It
-            returns the like, with C{Status.ERROR} if that raised.
+            returns a Deferred of C{Status.NONE} and C{None}, or of C{Status.ERROR}
+            and the exception that this raised.
         """
-        self._ask = ask
+        self.ask = ask
         self._end = end
-        self._reactor = reactor
-        self._open: dict[int, str] = {}
-        self._asked: set[int] = set()
-        self._waitedFor: set[int] = set()
+        self.reactor = reactor
+        self._open: dict[int, Opening] = {}
         self._sweep: Any = None
         self._waiters: list[Deferred[None]] = []
 
@@ -64,49 +211,40 @@ class OpenIterators:
 
         @param call: The call, as a text.
         """
-        ID = iteration.ID
         prefetcherator = Prefetcherator(call)
-        if ID is None:
+        if iteration.ID is None:
             return Deferator(prefetcherator)
-        self._open[ID] = call
-        close = partial(self.close, ID)
-        prefetcherator.resume(iteration.first, partial(self.do_next, ID), close)
+        opening = self._open[iteration.ID] = Opening(iteration.ID, call, self)
+        prefetcherator.resume(iteration.first, opening.next, opening.drop)
         deferator = Deferator(prefetcherator)
         # It may be collected in any thread.
-        weakref.finalize(deferator, self._reactor.callFromThread, close).atexit = False
+        collected = self.reactor.callFromThread, opening.drop
+        weakref.finalize(deferator, *collected).atexit = False
         return deferator
 
     def do_next(self, ID: int) -> "Deferred[Any]":
         """
-        Asks for an iterator's next item.
+        Takes an iterator's next item.
 
         @return: A Deferred that fires with the item, or fails with
             C{StopIteration} at the end, with what the iterator raised, or with
             a L{WorkerError<asynqueue.errors.WorkerError>} if it is not open any
             more.
         """
-        if ID not in self._open:
-            return fail(
-                WorkerError(
-                    f"The iterator {ID} is not open any more: it has ended or "
-                    "been closed, or its worker was stopped and nobody had "
-                    f"asked for an item for {LINGER} seconds"
-                )
-            )
-        self._waitedFor.add(ID)
-        d: Deferred[Any] = self._ask(ID)
-        return d.addCallbacks(self._answered, self._lost, (ID,), {}, (ID,))
+        opening = self._open.get(ID)
+        return fail(_notOpen(ID)) if opening is None else maybeDeferred(opening.next)
 
     def close(self, ID: int) -> None:
         """
-        Closes an iterator, if it is still open.
+        Closes an iterator, if it is still open. What is here of it can be taken.
         """
-        call = self._open.get(ID)
-        if call is not None:
+        opening = self._open.get(ID)
+        if opening is not None:
             # Asked for before it is forgotten, which may be what the end of
             # the place that it is in waits for.
-            self._end(ID).addCallbacks(self.closed, lambda _: None, (call,))
-            self._forget(ID)
+            ended = self._end(ID)
+            ended.addCallbacks(self.closed, lambda _: None, (opening.call,))
+            self.forget(opening)
 
     def closed(self, outcome: Outcome, call: str) -> None:
         """
@@ -137,52 +275,22 @@ class OpenIterators:
 
     def drained(self) -> "Deferred[None]":
         """
-        Waits for all iterators to end, and closes those that nobody asks for
-        items.
+        Waits for all iterators to end, and closes those that nobody takes items
+        of.
 
         @return: A Deferred that fires when none is open.
         """
         d = self.allEnded()
         if self._open and self._sweep is None:
-            self._asked.clear()
-            self._sweep = self._reactor.callLater(LINGER, self._closeIdle)
+            self._beginSweep()
         return d
 
-    def abandon(self) -> None:
+    def forget(self, opening: Opening) -> None:
         """
-        Forgets all iterators, because the place that they are in is gone.
+        Is told that an iterator has come to its end, or is lost.
         """
-        for ID in list(self._open):
-            self._forget(ID)
-
-    def _closeIdle(self) -> None:
-        self._sweep = None
-        inUse = self._asked | self._waitedFor
-        idle = [ID for ID in self._open if ID not in inUse]
-        self._asked.clear()
-        for ID in idle:
-            self.close(ID)
-        if self._open:
-            self._sweep = self._reactor.callLater(LINGER, self._closeIdle)
-
-    def _answered(self, outcome: Outcome, ID: int) -> Any:
-        status, result = outcome
-        if status is Status.RESULT:
-            self._waitedFor.discard(ID)
-            if ID in self._open:
-                self._asked.add(ID)
-            return result
-        self._forget(ID)
-        return Failure(StopIteration() if status is Status.NONE else result)
-
-    def _lost(self, failure: Failure, ID: int) -> Failure:
-        self._forget(ID)
-        return failure
-
-    def _forget(self, ID: int) -> None:
-        self._open.pop(ID, None)
-        self._asked.discard(ID)
-        self._waitedFor.discard(ID)
+        opening.isOpen = False
+        self._open.pop(opening.ID, None)
         if self._open:
             return
         if self._sweep is not None and self._sweep.active():
@@ -191,3 +299,31 @@ class OpenIterators:
         waiters, self._waiters = self._waiters, []
         for d in waiters:
             d.callback(None)
+
+    def abandon(self) -> None:
+        """
+        Forgets all iterators, because the place that they are in is gone. What is
+        here of them can be taken.
+        """
+        for opening in list(self._open.values()):
+            self.forget(opening)
+
+    def _beginSweep(self) -> None:
+        for opening in self._open.values():
+            opening.isInUse = False
+        self._sweep = self.reactor.callLater(LINGER, self._closeIdle)
+
+    def _closeIdle(self) -> None:
+        self._sweep = None
+        for opening in list(self._open.values()):
+            if not opening.isInUse and not opening.isWaitedFor:
+                self.close(opening.ID)
+        if self._open:
+            self._beginSweep()
+
+
+def _notOpen(ID: int) -> WorkerError:
+    return WorkerError(
+        f"The iterator {ID} is not open any more: it has ended or been closed, or "
+        f"its worker was stopped and nobody had asked for an item for {LINGER} seconds"
+    )

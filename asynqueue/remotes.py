@@ -2,15 +2,20 @@
 Iterators that live in a worker process.
 """
 
+import pickle
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from asynqueue.batches import MOST
 from asynqueue.channel import Channel
-from asynqueue.messages import Close, Next, Status, pack
+from asynqueue.errors import WorkerDied
+from asynqueue.messages import Close, Items, Next, Status, pack
 from asynqueue.openings import OpenIterators, Outcome
-from asynqueue.replies import Reply
+from asynqueue.replies import Reply, loaded
 from asynqueue.requests import Line
 
 
@@ -20,14 +25,28 @@ class RemoteIterators(OpenIterators):
     their items.
     """
 
-    def __init__(self, channel: Channel, reactor: Any) -> None:
+    def __init__(self, channel: Channel, reactor: Any, readAhead: bool = True) -> None:
+        """
+        @param readAhead: C{False} to have each item taken only when it is asked for.
+        """
         super().__init__(self._askFor, self._endIn, reactor)
         self._channel = channel
+        self._most = MOST if readAhead else 1
 
-    def _askFor(self, ID: int) -> "Deferred[Outcome]":
-        envelope = Next(self._channel.number(), ID)
-        d = self._inquire(envelope, Line.ITEMS, self._open.get(ID))
-        return d.addCallbacks(self._read, self._processEnded, (ID,), {}, (ID,))
+    def abandon(self) -> None:
+        """
+        Forgets all iterators, because the process is gone. What is here of them can
+        be taken, and the error that tells of its end comes after.
+        """
+        for opening in self._open.values():
+            opening.gone = partial(self._died, opening.call)
+        super().abandon()
+
+    def _askFor(self, ID: int, most: int) -> "Deferred[Outcome]":
+        envelope = Next(self._channel.number(), ID, min(most, self._most))
+        call = self._open[ID].call
+        d = self._inquire(envelope, Line.ITEMS, call)
+        return d.addCallbacks(self._read, self._processEnded, (ID,), {}, (call,))
 
     def _endIn(self, ID: int) -> "Deferred[Outcome]":
         d = self._inquire(Close(self._channel.number(), ID), Line.CLOSINGS)
@@ -40,12 +59,28 @@ class RemoteIterators(OpenIterators):
         return self._channel.inquire(envelope.number, packet, line, call)
 
     def _read(self, reply: Reply, ID: int) -> Outcome:
-        outcome = reply.result()
-        if outcome[0] is Status.ERROR and reply.answer.status is Status.RESULT:
-            # It is the item that could not be loaded; the iterator goes on.
+        status, result = reply.result()
+        if status is Status.RESULT:
+            return status, _loaders(result)
+        if status is Status.ERROR and reply.answer.status is Status.RESULT:
+            # The items are lost; the iterator goes on.
             self.close(ID)
-        return outcome
+        return status, result
 
-    def _processEnded(self, failure: Failure, ID: int) -> Failure:
-        call = self._open.get(ID)
-        return Failure(self._channel.died(f", and with it the iterator of {call}"))
+    def _processEnded(self, failure: Failure, call: str) -> Failure:
+        return Failure(self._died(call))
+
+    def _died(self, call: str) -> WorkerDied:
+        return self._channel.died(f", and with it the iterator of {call}")
+
+
+def _loaders(items: Items) -> list[Callable[[], Any]]:
+    """
+    @return: For each item, a callable to be called once, that loads it.
+    """
+    *pickles, last = items.pickles
+    withBuffers = partial(pickle.loads, buffers=items.buffers)
+    return [
+        *[partial(loaded, pickle.loads, pickled) for pickled in pickles],
+        partial(loaded, withBuffers, last),
+    ]

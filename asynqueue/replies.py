@@ -32,17 +32,26 @@ class Reply(NamedTuple):
             L{Iteration<asynqueue.messages.Iteration>}, or an exception.
         """
         try:
-            contents = self.load()
-        except BaseException as e:
-            error = UnpicklingError(
-                "The result came back but could not be loaded here: "
-                f"{type(e).__name__}: {describe(e)}"
-            )
-            error.__cause__ = e
+            contents = loaded(self.load)
+        except UnpicklingError as error:
             return Status.ERROR, error
         if self.answer.status is Status.ERROR:
             return Status.ERROR, revive(contents)
         return self.answer.status, contents
+
+
+def loaded(load: Callable[..., Any], *args: Any) -> Any:
+    """
+    @return: What was pickled.
+    @raise UnpicklingError: if it cannot be loaded, whatever loading it raises.
+    """
+    try:
+        return load(*args)
+    except BaseException as e:
+        raise UnpicklingError(
+            "The result came back but could not be loaded here: "
+            f"{type(e).__name__}: {describe(e)}"
+        ) from e
 
 
 def openReply(packet: Packet, number: int, seconds: float) -> Reply:

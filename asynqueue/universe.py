@@ -8,8 +8,11 @@ import itertools
 import pickle
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from asynqueue.batches import Batches
+from asynqueue.couriers import Courier
 from asynqueue.messages import (
     Answer,
     Call,
@@ -19,12 +22,13 @@ from asynqueue.messages import (
     Status,
     Stop,
     describe,
+    notPickled,
     pack,
     raised,
     unpack,
 )
 from asynqueue.packets import Packet, receive, send
-from asynqueue.picklers import RULE, findPickler
+from asynqueue.picklers import findPickler
 from asynqueue.runner import CallRunner
 from asynqueue.tickets import Gate
 
@@ -62,17 +66,22 @@ class ProcessUniverse:
         self._makePickler = findPickler(pickler)
         self._gate = gate
         self._IDs = itertools.count(1)
+        self._courier = Courier()
+        self._batches = Batches(self.do_next, self._close, self._makePickler)
 
     def loop(self, connection: Any) -> None:
         """
         Answers packets until I am told to stop or the near side is gone.
         """
+        self._courier = Courier(partial(send, connection))
         while True:
             try:
                 packet = receive(connection)
             except (EOFError, OSError):
                 return
             envelope, answer = self.answer(packet)
+            if answer is None:
+                continue
             try:
                 send(connection, answer)
             except OSError:
@@ -80,11 +89,14 @@ class ProcessUniverse:
             if isinstance(envelope, Stop):
                 return
 
-    def answer(self, packet: Packet) -> tuple[Any, Packet]:
+    def answer(self, packet: Packet) -> "tuple[Any, Packet | None]":
         """
-        @return: The packet's envelope, and the packet that answers it.
+        @return: The packet's envelope, and the packet that answers it, C{None} if
+            that was sent already.
         """
         envelope, load = unpack(packet)
+        if isinstance(envelope, Next):
+            return envelope, self._batches.answer(envelope, self._courier)
         if isinstance(envelope, Call) and not self._admits():
             return envelope, pack(Answer(envelope.number, Status.DISCONNECTED, 0.0))
         try:
@@ -98,7 +110,7 @@ class ProcessUniverse:
             # Not held while the result is pickled: both may be large.
             del contents
         answer = Answer(envelope.number, status, seconds)
-        return envelope, self._seal(envelope, answer, result)
+        return envelope, self._seal(answer, result)
 
     def do_next(self, ID: int) -> tuple[Status, Any]:
         """
@@ -157,6 +169,7 @@ class ProcessUniverse:
 
     def _close(self, ID: int) -> tuple[Status, Any]:
         iterator = self.iterators.pop(ID, None)
+        self._batches.forget(ID)
         try:
             close = getattr(iterator, "close", None)
             if close is not None:
@@ -165,26 +178,20 @@ class ProcessUniverse:
             return Status.ERROR, e
         return Status.NONE, None
 
-    def _seal(self, envelope: Any, answer: Answer, result: Any) -> Packet:
+    def _seal(self, answer: Answer, result: Any) -> Packet:
         if answer.status is Status.ERROR:
             return pack(answer, raised(result, self._makePickler))
         try:
             return pack(answer, result, self._makePickler)
         except BaseException as e:
+            what = "result"
             if isinstance(result, Iteration):
-                what, result, ID = "first item", result.first[0], result.ID
-            else:
-                ID = envelope.ID if isinstance(envelope, Next) else None
-                what = "result" if ID is None else "item"
-            error = pickle.PicklingError(
-                f"The {what}, of type {type(result).__qualname__}, could not be "
-                f"pickled: {type(e).__name__}: {describe(e)}. {RULE}"
-            )
-            error.__cause__ = e
-            if ID is not None:
-                # Nobody can ask for the items after the one that is lost.
-                self._close(ID)
-            return pack(answer._replace(status=Status.ERROR), raised(error))
+                if result.ID is not None:
+                    # Nobody can ask for the items after the one that is lost.
+                    self._close(result.ID)
+                what, result = "first item", result.first[0]
+            error = raised(notPickled(what, result, e))
+            return pack(answer._replace(status=Status.ERROR), error)
 
 
 def _notLoaded(e: BaseException) -> Exception:
