@@ -113,7 +113,7 @@ imports only from those listed below it:
   - C{packets}: how it is written and read
   - C{framing}: how messages are told apart in a stream
 
-The last twelve are all that a worker process imports (C{processbase} and
+The last fourteen are all that a worker process imports (C{processbase} and
 C{reactorside} only if it needs them): standard library only, so no public name is
 imported here before it is asked for.
 """

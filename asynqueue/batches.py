@@ -58,15 +58,15 @@ How large the pickles of a batch may be together when another item is taken, in 
 
 class Taken(NamedTuple):
     """
-    What came of taking an item.
+    What came of taking an item, or some.
 
     @ivar status: C{Status.RESULT}, C{Status.NONE} at the end, or C{Status.ERROR}.
-    @ivar result: The item, as L{Items}, or C{None}, or what was raised.
+    @ivar result: The L{Items}, or C{None}, or what was raised.
     @ivar seconds: How long it took, in seconds.
     """
 
     status: Status
-    result: Items | None | Raised
+    result: Items | Raised | None
     seconds: float
 
 
@@ -104,6 +104,15 @@ class Batch:
         C{True} if nothing was taken.
         """
         return not self.items.pickles and self.end is None
+
+    def result(self) -> Taken:
+        """
+        @return: What a request is answered with: the items, or, if there are none,
+            what came in the place of one.
+        """
+        if self.end is not None and not self.items.pickles:
+            return self.end
+        return Taken(Status.RESULT, self.items, self.seconds)
 
     def isFull(self, most: int) -> bool:
         """
@@ -205,7 +214,5 @@ class Batches:
         return Items([b"".join(contents)], buffers)
 
     def _packed(self, request: Next, batch: Batch) -> Packet:
-        status, contents = Status.RESULT, batch.items
-        if batch.end is not None and not batch.items.pickles:
-            status, contents = batch.end.status, batch.end.result
-        return pack(Answer(request.number, status, batch.seconds), contents)
+        status, contents, seconds = batch.result()
+        return pack(Answer(request.number, status, seconds), contents)

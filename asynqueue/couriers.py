@@ -4,6 +4,7 @@ What sends the items that are there when the next one is slow.
 Standard library only: the far side imports me.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -98,11 +99,9 @@ class Courier:
             if self._send is not None and self._clock() >= self._due:
                 packet = self._held()
                 self._held = None
-                try:
+                # If nobody reads it any more, whoever reads requests will find out.
+                with contextlib.suppress(OSError):
                     self._send(packet)
-                except OSError:
-                    # Nobody reads it any more, as whoever reads requests will find.
-                    pass
             return True
 
     def _watch(self) -> None:

@@ -82,7 +82,7 @@ class Life:
         self,
         channel: Channel,
         record: Callable[[float, float], Any],
-        reactor: Any,
+        iterators: RemoteIterators,
         looper: ThreadLooper,
         makePickler: MakePickler = byName,
     ) -> None:
@@ -94,7 +94,7 @@ class Life:
         @param makePickler: What pickles the calls.
         """
         self.channel = channel
-        self.iterators = RemoteIterators(channel, reactor)
+        self.iterators = iterators
         self._record = record
         self._looper = looper
         self._makePickler = makePickler

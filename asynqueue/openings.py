@@ -97,7 +97,11 @@ class Opening:
         """
         self.isInUse = True
         isHere = bool(self._here)
-        if isHere and not self._waiters and self._reactor.seconds() < self._turn + SLICE:
+        if (
+            isHere
+            and not self._waiters
+            and self._reactor.seconds() < self._turn + SLICE
+        ):
             return self._take()
         d: Deferred[Any] = Deferred()
         self._waiters.append(d)
@@ -218,8 +222,8 @@ class OpenIterators:
         prefetcherator.resume(iteration.first, opening.next, opening.drop)
         deferator = Deferator(prefetcherator)
         # It may be collected in any thread.
-        collected = self.reactor.callFromThread, opening.drop
-        weakref.finalize(deferator, *collected).atexit = False
+        drop = partial(self.reactor.callFromThread, opening.drop)
+        weakref.finalize(deferator, drop).atexit = False
         return deferator
 
     def do_next(self, ID: int) -> "Deferred[Any]":

@@ -26,6 +26,7 @@ from asynqueue.messages import Status
 from asynqueue.picklers import findPickler
 from asynqueue.pollers import makePoller
 from asynqueue.reactors import theReactor
+from asynqueue.remotes import RemoteIterators
 from asynqueue.starting import Starter
 from asynqueue.task import Task
 from asynqueue.tickets import MOST
@@ -118,6 +119,7 @@ class ProcessWorker(Figures, Lifeline):
         interval: float = 0.001,
         backoff: float = 1.10,
         prefetch: int = 0,
+        readAhead: bool = True,
         maxCalls: int | None = None,
         maxMemory: int | None = None,
         logs: bool = True,
@@ -160,6 +162,10 @@ class ProcessWorker(Figures, Lifeline):
             next, but a more urgent call does not overtake those that wait there. They
             have not begun: they are taken back, and run elsewhere, if the process
             dies, or another worker has nothing to do. Not on Windows.
+        @param readAhead: C{False} to have each item of an iterator taken only when
+            it is asked for. Else those that come quickly are taken ahead of their
+            reader, as many as he has taken, and sent together: see
+            L{asynqueue.batches}.
         @param maxCalls: How many calls a process does; a queue then has another
             take its place, which was started meanwhile. Until that is up the
             old one goes on, so it may do some more. C{None} for any number.
@@ -202,6 +208,7 @@ class ProcessWorker(Figures, Lifeline):
         self.deaths = newHistory()
         self.ID: int | None = None
         self._makePickler = findPickler(pickler)
+        self._readAhead = readAhead
         self._reactor = reactor
         settings: dict[str, Any] = {
             "raw": raw,
@@ -216,6 +223,7 @@ class ProcessWorker(Figures, Lifeline):
             callStats=callStats,
             context=context,
             poller=poller,
+            readAhead=readAhead,
             maxCalls=maxCalls,
             maxMemory=maxMemory,
             logs=logs,
@@ -251,10 +259,11 @@ class ProcessWorker(Figures, Lifeline):
             self.state, self.death = WorkerState.UP, None
             self._isNew(self._starter.newChild(self.ID))
             channel = Channel(self.process, self._poller, self._reactor, self.prefetch)
+            iterators = RemoteIterators(channel, self._reactor, self._readAhead)
             life = self._life = Life(
                 channel,
                 self._record,
-                self._reactor,
+                iterators,
                 self._looper,
                 self._makePickler,
             )

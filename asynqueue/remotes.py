@@ -39,7 +39,7 @@ class RemoteIterators(OpenIterators):
         be taken, and the error that tells of its end comes after.
         """
         for opening in self._open.values():
-            opening.gone = partial(self._died, opening.call)
+            opening.after = partial(self._died, opening.call)
         super().abandon()
 
     def _askFor(self, ID: int, most: int) -> "Deferred[Outcome]":

@@ -78,6 +78,35 @@ def note(path, text):
     return text
 
 
+def burst(n, path):
+    """
+    A generator of so many items, then of one that takes until there is a file, and of
+    as many again.
+    """
+    yield from range(n)
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    yield from range(n)
+
+
+def growing(n):
+    """
+    A generator that gives the same list again and again, with one item more.
+    """
+    items = []
+    for i in range(n):
+        items.append(i)
+        yield items
+
+
+def blobs(sizes):
+    """
+    A generator of C{bytes}, of so many each.
+    """
+    for i, size in enumerate(sizes):
+        yield bytes((i,)) * size
+
+
 def tidy(path):
     """
     A generator that notes in a file when it is closed.

@@ -13,6 +13,7 @@ from asynqueue.deferator import Deferator
 from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.interfaces import ICanceller, IRestartable, IWorker
 from asynqueue.messages import Status
+from asynqueue.producers import IterationProducer, ListConsumer
 from tests import calls
 from tests.contract_tools import ContractTools
 
@@ -138,6 +139,25 @@ class WorkerContract(ContractTools):
         yield self.outcome(worker, calls.echo)
         self.assertEqual(Path(log).read_text().split(), ["closed"])
         self.assertIs((yield dr.d), False)
+
+    @inlineCallbacks
+    def test_manyItems(self):
+        """
+        Many items come in order, however they are read, and their end or the error
+        after them.
+        """
+        worker, n = self.getWorker(), 2000
+        _, dr = yield self.outcome(worker, calls.count, n)
+        items = []
+        for d in dr:
+            items.append((yield d))
+        self.assertEqual(items, list(range(n)))
+        _, dr = yield self.outcome(worker, calls.brittle, n)
+        consumer = ListConsumer()
+        done = IterationProducer(dr, consumer).run()
+        error = yield done.addErrback(lambda failure: failure.value)
+        self.assertEqual(error.args, (f"broke after {n}",))
+        self.assertEqual((yield consumer()), list(range(n)))
 
     @inlineCallbacks
     def test_twoIterators(self):

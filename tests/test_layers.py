@@ -20,6 +20,8 @@ FAR = (
     "reporting",
     "universe",
     "runner",
+    "batches",
+    "couriers",
     "tickets",
     "messages",
     "picklers",

@@ -2,18 +2,20 @@
 Iterators in a worker process, on fakes.
 """
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.errors import WorkerError
+from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.messages import Status
 from asynqueue.openings import LINGER
+from tests.test_iteration import asyncLoop
 
 from .fakes import Bench, brittle, count, double, makeTask
 
 
 class IteratorsTests(SynchronousTestCase):
-    def setUp(self):
-        self.bench = Bench().up()
+    def setUp(self, **kw):
+        self.bench = Bench(**kw).up()
         self.poller = self.bench.poller
 
     def iterate(self, f, *args):
@@ -27,6 +29,8 @@ class IteratorsTests(SynchronousTestCase):
     def next(self, dr):
         d = next(dr)
         self.poller.answerAll()
+        # If it was long ago that an item came, the reactor has a turn first.
+        self.bench.reactor.advance(0)
         return d
 
     def kept(self):
@@ -105,6 +109,33 @@ class IteratorsTests(SynchronousTestCase):
         error = self.failureResultOf(next(dr), WorkerError).value
         self.assertIn("SIGKILL", str(error))
         self.assertIn("count(3)", str(error))
+
+    def test_deathWithItemsHere(self):
+        """Those that are here come first, and then what died."""
+        for instant in (False, True):
+            self.setUp()
+            dr = self.iterate(count, 100)
+            items = [self.successResultOf(self.next(dr)) for _ in range(10)]
+            if instant:
+                # The next are asked for.
+                items += [self.successResultOf(next(dr)) for _ in range(3)]
+            self.bench.child.die(-9)
+            rest: list[int] = []
+            done = Deferred.fromCoroutine(asyncLoop(dr, rest))
+            error = self.failureResultOf(done, WorkerDied).value
+            self.assertIn("and with it the iterator of tests.fakes.count(", str(error))
+            self.assertEqual([*items, *rest], list(range(16)))
+
+    def test_readAhead(self):
+        """An iterator runs ahead no further than its reader has come, or not at all."""
+        for readAhead, ahead in ((True, 4), (False, 1)):
+            self.setUp(readAhead=readAhead)
+            dr = self.iterate(count, 100)
+            for _ in range(4):
+                self.successResultOf(self.next(dr))
+            (iterator,) = self.poller.universe.iterators.values()
+            self.assertEqual(next(iterator), 4 + ahead)
+            dr.stop()
 
     def test_doNext(self):
         """do_next gives items by ID, StopIteration at the end, errors after."""

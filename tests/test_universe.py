@@ -86,6 +86,14 @@ class UniverseCase(SynchronousTestCase):
         self.assertIs(type(iteration), Iteration)
         return iteration
 
+    def take(self, ID, most=1):
+        """
+        @return: A list of an iterator's next items.
+        """
+        status, items = self.ask(Next(6, ID, most))
+        self.assertIs(status, Status.RESULT)
+        return [pickle.loads(pickled) for pickled in items.pickles]
+
 
 class CallTests(UniverseCase):
     def test_hello(self):
@@ -154,7 +162,7 @@ class SecondsTests(UniverseCase):
             return envelope, lambda: (self.passing(1), load())[1]
 
         self.patch(universe, "unpack", slow)
-        return unpack(self.universe.answer([])[1])[0].seconds
+        return unpack(self.universe.answer([])[1] or [])[0].seconds
 
     def test_call(self):
         """What is told is how long the call ran, not how long it was loaded."""
@@ -194,9 +202,18 @@ class IterationTests(UniverseCase):
         """The first item comes with the iteration, the others when asked for."""
         ID, first = self.iterate(deeds.items, 1, 2)
         self.assertEqual(first, [1])
-        self.assertEqual(self.ask(Next(2, ID)), (Status.RESULT, 2))
+        self.assertEqual(self.take(ID), [2])
         self.assertEqual(self.ask(Next(3, ID)), (Status.NONE, None))
         self.assertEqual(self.universe.iterators, {})
+
+    def test_several(self):
+        """As many as are asked for come at a time, the end when it is asked for."""
+        ID, _ = self.iterate(deeds.items, *range(6))
+        self.assertEqual(self.take(ID, 3), [1, 2, 3])
+        self.assertEqual(self.take(ID, 3), [4, 5])
+        self.assertEqual(self.universe.iterators, {})
+        self.assertEqual(self.ask(Next(3, ID)), (Status.NONE, None))
+        self.assertEqual(self.ask(Next(4, ID))[1].name, "LookupError")
 
     def test_empty(self):
         """An iterator without items is not kept."""
@@ -214,8 +231,8 @@ class IterationTests(UniverseCase):
     def test_interleaved(self):
         """Equal iterators are kept apart, and no ID comes again."""
         one, other = (self.iterate(deeds.items, 1, x) for x in ("a", "b"))
-        self.assertEqual(self.ask(Next(1, other.ID))[1], "b")
-        self.assertEqual(self.ask(Next(2, one.ID))[1], "a")
+        self.assertEqual(self.take(other.ID), ["b"])
+        self.assertEqual(self.take(one.ID), ["a"])
         self.ask(Next(3, other.ID))
         third = self.iterate(deeds.items, 1)
         self.assertEqual(len({one.ID, other.ID, third.ID}), 3)
@@ -271,6 +288,13 @@ class IterationTests(UniverseCase):
         next(iterator)
         self.assertEqual(self.ask(Close(1, 9)), (Status.NONE, None))
         self.assertEqual((closed, self.universe.iterators), ([1], {}))
+
+    def test_closeAfterTheEnd(self):
+        """What has ended and was not told of its end is forgotten when closed."""
+        ID, _ = self.iterate(deeds.items, 0, 1)
+        self.assertEqual(self.take(ID, 3), [1])
+        self.assertEqual(self.ask(Close(1, ID)), (Status.NONE, None))
+        self.assertEqual(self.ask(Next(2, ID))[1].name, "LookupError")
 
     def test_closeWhatIsNotThere(self):
         """To close what has ended, or cannot be closed, is no fault."""
