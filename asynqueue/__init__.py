@@ -109,11 +109,12 @@ imports only from those listed below it:
   - C{tickets}: how calls that wait in the pipe are taken back
   - C{messages}: what crosses the pipe
   - C{picklers}: what it is pickled by
+  - C{sharing}: how arrays cross in shared memory
   - C{contents}: what is left out of the pickle, because it is large
   - C{packets}: how it is written and read
   - C{framing}: how messages are told apart in a stream
 
-The last fourteen are all that a worker process imports (C{processbase} and
+The last fifteen are all that a worker process imports (C{processbase} and
 C{reactorside} only if it needs them): standard library only, so no public name is
 imported here before it is asked for.
 """

@@ -140,6 +140,7 @@ class Batches:
         close: Callable[[int], Any],
         makePickler: MakePickler = byName,
         clock: Callable[[], float] = time.perf_counter,
+        shareAbove: int | None = None,
     ) -> None:
         """
         @param take: Is called with the ID of an iterator. It takes an item, and
@@ -148,11 +149,13 @@ class Batches:
         @param close: Is called with the ID of an iterator when an item of it
             cannot be pickled.
         @param clock: Returns the time in seconds.
+        @param shareAbove: From how many bytes on arrays are shared, C{None} if none is.
         """
         self._takeItem = take
         self._close = close
         self._makePickler = makePickler
         self._clock = clock
+        self._shareAbove = shareAbove
         self._begun: dict[int, Batch] = {}
 
     def answer(self, request: Next, courier: Courier) -> Packet | None:
@@ -215,4 +218,5 @@ class Batches:
 
     def _packed(self, request: Next, batch: Batch) -> Packet:
         status, contents, seconds = batch.result()
-        return pack(Answer(request.number, status, seconds), contents)
+        answer = Answer(request.number, status, seconds)
+        return pack(answer, contents, shareAbove=self._shareAbove)

@@ -19,6 +19,7 @@ from asynqueue.messages import Hello, Stop, pack
 from asynqueue.packets import Packet, message
 from asynqueue.replies import Reply, openReply
 from asynqueue.requests import Inquiry, Line, Lines, Request, TakenBack
+from asynqueue.sharing import Door
 from asynqueue.tickets import Tickets
 
 PATIENCE = 5.0
@@ -85,6 +86,7 @@ class Channel:
         self._reactor = reactor
         self._lines = Lines()
         self._tickets: Tickets | None = None
+        self._door: Door | None = None
         self._stale = 0
         self._numbers = itertools.count(1)
         self._pumping = False
@@ -256,6 +258,12 @@ class Channel:
             request.packet = []
         request.sentAt = perf_counter()
         self.sent.append(request)
+        if self._door is not None:
+            try:
+                self._door.send(packet)
+            except OSError:
+                self._lost(Failure())
+                return
         self._poller.ask(packet).addCallbacks(self._answered, self._lost)
 
     def _answered(self, packet: Packet) -> None:
@@ -264,6 +272,8 @@ class Channel:
             return
         request, now = self.sent[0], perf_counter()
         try:
+            if self._door is not None:
+                self._door.receive(packet)
             reply = openReply(packet, request.number, now - sentAt)
         except Exception:
             self._lost(Failure())
@@ -297,7 +307,7 @@ class Channel:
         self._poller.connect(near)
         if self.state is ChannelState.STARTING:
             self.state = ChannelState.OPEN
-            self._tickets = self.child.tickets
+            self._tickets, self._door = self.child.tickets, self.child.door
             number = self.number()
             hello = Inquiry(number, pack(Hello(number)))
             hello.replied.addCallbacks(lambda _: self.up.callback(None), lambda _: None)
@@ -324,8 +334,9 @@ class Channel:
     def _isOver(self, died: WorkerDied) -> None:
         self.state = ChannelState.ENDED
         taken = self._takeBack()
-        if self._tickets is not None:
-            self._tickets.close()
+        for other in (self._tickets, self._door):
+            if other is not None:
+                other.close()
         begun = [request for request in self.sent if request.sentAt is not None]
         self.lost = next((r.about() for r in begun if r.about()), None)
         if self.endReason is None:

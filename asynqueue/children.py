@@ -21,6 +21,7 @@ from asynqueue import entry
 from asynqueue.deferreds import deferUntilEnded
 from asynqueue.errors import StartFailed
 from asynqueue.reports import Reports, canBeHeard
+from asynqueue.sharing import Door
 from asynqueue.tickets import Tickets, makePipe
 
 KILL_AFTER = 1.0
@@ -110,6 +111,8 @@ class Child:
     @ivar exitcode: Its exit code, C{None} before it has ended.
     @ivar tickets: The L{Tickets} of the calls that wait in its pipe, C{None} if none
         is to wait there. Whoever has got the near end of the pipe closes them.
+    @ivar door: The L{Door} of the arrays that it shares, C{None} if it shares none.
+        To be closed likewise.
     @ivar stack: What C{faulthandler} has written about the fault that it ended
         by, C{None} if there was none.
     """
@@ -128,6 +131,7 @@ class Child:
         self._lock = threading.Lock()
         self._process: Any = None
         self.tickets: Tickets | None = None
+        self.door: Door | None = None
         self._reports: Reports | None = None
         self._mustEnd = False
         self._killCall: Any = None
@@ -215,7 +219,7 @@ class Child:
             near, connection = self._context.Pipe()
             nears.append(near)
             fars.append(connection)
-            reports = tickets = None
+            reports = tickets = door = None
             if canBeHeard(self._reactor):
                 near, reports = self._context.Pipe(duplex=False)
                 nears.append(near)
@@ -223,9 +227,13 @@ class Child:
             if self._settings.prefetch:
                 tickets, writer = makePipe(self._context)
                 self.tickets = Tickets(tickets, writer)
+            if self._settings.shareAbove is not None:
+                near, door = self._context.Pipe()
+                fars.append(door)
+                self.door = Door(near)
             process = self._context.Process(  # type: ignore[attr-defined]
                 target=entry.main,
-                args=(connection, self._settings, reports, tickets),
+                args=(connection, self._settings, reports, tickets, door),
                 name=self._settings.name,
             )
             with _starting:
@@ -233,8 +241,9 @@ class Child:
         except BaseException:
             for near in nears:
                 near.close()
-            if self.tickets is not None:
-                self.tickets.close()
+            for other in (self.tickets, self.door):
+                if other is not None:
+                    other.close()
             raise
         finally:
             for far in fars:

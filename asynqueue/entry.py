@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
 from asynqueue import reporting
+from asynqueue.sharing import Door
 from asynqueue.tickets import Gate
 from asynqueue.universe import ProcessUniverse
 
@@ -31,6 +33,8 @@ class Settings(NamedTuple):
     @ivar levels: The levels that loggers have in the parent, by name; C{None} if
         the parent is not to be told of log records.
     @ivar prefetch: How many further calls may wait in the pipe.
+    @ivar shareAbove: From how many bytes on arrays cross in shared memory, C{None} if
+        none does.
     """
 
     raw: bool = False
@@ -40,6 +44,7 @@ class Settings(NamedTuple):
     worker: int | None = None
     levels: reporting.Levels | None = None
     prefetch: int = 0
+    shareAbove: int | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +60,7 @@ def main(
     settings: Settings,
     reports: "Connection[bytes, bytes] | None" = None,
     tickets: "Connection[bytes, bytes] | None" = None,
+    door: "Connection[bytes, bytes] | None" = None,
 ) -> None:
     """
     Runs a worker process from its beginning to its end.
@@ -64,13 +70,15 @@ def main(
         what it tells.
     @param tickets: The read end of its ticket pipe, C{None} if no call waits in its
         pipe.
+    @param door: The far end of its door, C{None} if it shares no arrays.
     """
     resetSignals()
     parent = multiprocessing.process.parent_process()
     sentinel = None if parent is None else parent.sentinel
     if settings.forked:
-        pipes = [pipe for pipe in (connection, reports, tickets) if pipe is not None]
-        letGoOfDescriptors({sentinel, *[pipe.fileno() for pipe in pipes]})
+        pipes = (connection, reports, tickets, door)
+        own = {pipe.fileno() for pipe in pipes if pipe is not None}
+        letGoOfDescriptors({sentinel, *own})
     if reports is not None:
         reporting.begin(reports, settings.levels)
     if sentinel is not None:
@@ -78,14 +86,20 @@ def main(
         # on which the parent is still busy. Not any more once it has spoken.
         wait([connection, sentinel])
         dieWithParent(sentinel)
-    gate = None if tickets is None else Gate(tickets)
+    makeUniverse = partial(
+        ProcessUniverse,
+        settings.raw,
+        pickler=settings.pickler,
+        gate=None if tickets is None else Gate(tickets),
+        door=None if door is None else Door(door),
+        shareAbove=settings.shareAbove,
+    )
     if settings.useReactor:
         from asynqueue import reactorside
 
-        reactorside.serve(connection, settings.raw, settings.pickler, gate)
+        reactorside.serve(connection, settings.raw, makeUniverse)
     else:
-        universe = ProcessUniverse(settings.raw, None, settings.pickler, gate)
-        universe.loop(connection)
+        makeUniverse().loop(connection)
     connection.close()
 
 

@@ -85,6 +85,7 @@ class Life:
         iterators: RemoteIterators,
         looper: ThreadLooper,
         makePickler: MakePickler = byName,
+        shareAbove: int | None = None,
     ) -> None:
         """
         @param record: Is called for each call that has been sent and is over,
@@ -92,12 +93,14 @@ class Life:
             there: 0.0 if the process did not live to tell.
         @param looper: Has the thread.
         @param makePickler: What pickles the calls.
+        @param shareAbove: From how many bytes on arrays are shared, C{None} if none is.
         """
         self.channel = channel
         self.iterators = iterators
         self._record = record
         self._looper = looper
         self._makePickler = makePickler
+        self._shareAbove = shareAbove
         self._errands: dict[Task, Errand] = {}
         self._loading = 0
         self._whenIdle: list[Deferred[None]] = []
@@ -216,7 +219,7 @@ class Life:
     def _pack(self, errand: Errand, most: float = math.inf) -> Packet:
         task = errand.task
         call = Call(errand.number, task.raw)
-        return pack(call, task.callTuple, self._makePickler, most)
+        return pack(call, task.callTuple, self._makePickler, most, self._shareAbove)
 
     def _packed(self, packet: Packet, errand: Errand) -> None:
         if errand.task in self._errands:

@@ -24,9 +24,10 @@ from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple
 
-from asynqueue.contents import Contents, Source
+from asynqueue.contents import Contents, Source, TooLong
 from asynqueue.packets import Packet, Pieces
 from asynqueue.picklers import RULE, MakePickler, byName
+from asynqueue.sharing import isShared, share
 
 LONG = 1 << 18
 """
@@ -195,6 +196,7 @@ def pack(
     contents: object = None,
     makePickler: MakePickler = byName,
     most: float = math.inf,
+    shareAbove: int | None = None,
 ) -> Packet:
     """
     Makes a packet.
@@ -203,15 +205,23 @@ def pack(
     @param contents: Any object that the pickler takes.
     @param makePickler: One of those in L{asynqueue.picklers}.
     @param most: How long the pickle may be, in bytes, the large buffers not counted.
+    @param shareAbove: From how many bytes on arrays are copied into memory files, which
+        takes as long as it takes; C{None} if none is to be.
     @return: The envelope, the contents, and their large buffers. These are not
         copied: until the packet has been sent, they are the object's own.
-    @raise TooLong: if the pickle is longer.
+    @raise TooLong: if the pickle is longer, or something is to be shared though
+        I{most} is finite.
     @raise Exception: whatever pickling the contents raises.
     """
     pickled = Contents(most)
     makePickler(pickled, pickled.staysInBand).dump(contents)
     head = marshal.dumps((_NUMBERS[type(envelope)], *envelope))
-    return [head, pickled, *pickled.buffers]
+    buffers = pickled.buffers
+    if shareAbove is not None and isShared(buffers, shareAbove):
+        if most < math.inf:
+            raise TooLong
+        buffers = share(buffers, shareAbove)
+    return [head, pickled, *buffers]
 
 
 def dumps(obj: object, makePickler: MakePickler = byName) -> bytes:

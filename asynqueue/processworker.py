@@ -2,7 +2,6 @@
 A worker that runs calls in a process of its own.
 """
 
-import os
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
 from functools import partial
@@ -12,7 +11,6 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from asynqueue.channel import Channel
-from asynqueue.checks import checkInteger
 from asynqueue.children import Child, refuseInBootstrap
 from asynqueue.deaths import newHistory, record
 from asynqueue.deferreds import branch
@@ -29,7 +27,6 @@ from asynqueue.reactors import theReactor
 from asynqueue.remotes import RemoteIterators
 from asynqueue.starting import Starter
 from asynqueue.task import Task
-from asynqueue.tickets import MOST
 
 __all__ = ["ProcessWorker", "WorkerState"]
 
@@ -120,6 +117,7 @@ class ProcessWorker(Figures, Lifeline):
         backoff: float = 1.10,
         prefetch: int = 0,
         readAhead: bool = True,
+        shareAbove: int | None = None,
         maxCalls: int | None = None,
         maxMemory: int | None = None,
         logs: bool = True,
@@ -166,6 +164,11 @@ class ProcessWorker(Figures, Lifeline):
             it is asked for. Else those that come quickly are taken ahead of their
             reader, as many as he has taken, and sent together: see
             L{asynqueue.batches}.
+        @param shareAbove: From how many bytes on the arrays in calls, results and items
+            cross in shared memory, which takes one copy instead of two and no time of
+            the pipe; at least L{OUT_OF_BAND<asynqueue.contents.OUT_OF_BAND>}. That is
+            for what offers its buffer, as C{numpy} arrays do, but C{bytes}. Not on
+            Windows.
         @param maxCalls: How many calls a process does; a queue then has another
             take its place, which was started meanwhile. Until that is up the
             old one goes on, so it may do some more. C{None} for any number.
@@ -189,9 +192,6 @@ class ProcessWorker(Figures, Lifeline):
             importing its parent's main module.
         """
         refuseInBootstrap()
-        checkInteger("prefetch", prefetch, 0, MOST)
-        if prefetch and os.name != "posix":
-            raise ValueError("prefetch needs pipes as POSIX has them")
         if isinstance(series, (str, bytes)):
             raise TypeError(f"series has to be a list of series, not {series!r}")
         reactor = theReactor(reactor)
@@ -209,12 +209,14 @@ class ProcessWorker(Figures, Lifeline):
         self.ID: int | None = None
         self._makePickler = findPickler(pickler)
         self._readAhead = readAhead
+        self._shareAbove = shareAbove
         self._reactor = reactor
         settings: dict[str, Any] = {
             "raw": raw,
             "useReactor": useReactor,
             "pickler": pickler,
             "prefetch": prefetch,
+            "shareAbove": shareAbove,
         }
         self.prefetch = prefetch
         self._starter = Starter(context, logs, reactor, launch, **settings)
@@ -266,6 +268,7 @@ class ProcessWorker(Figures, Lifeline):
                 iterators,
                 self._looper,
                 self._makePickler,
+                self._shareAbove,
             )
             channel.whenDied = partial(self._died, channel)
             channel.ended.addCallback(self._lifeEnded, life)

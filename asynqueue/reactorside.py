@@ -15,7 +15,6 @@ from twisted.internet import defer
 from twisted.internet.threads import blockingCallFromThread
 
 from asynqueue.runner import CallRunner
-from asynqueue.tickets import Gate
 from asynqueue.universe import ProcessUniverse
 
 
@@ -43,7 +42,9 @@ class ReactorRunner(CallRunner):
         return defer.ensureDeferred(value) if inspect.iscoroutine(value) else value
 
 
-def serve(connection: Any, raw: bool, pickler: str, gate: Gate | None = None) -> None:
+def serve(
+    connection: Any, raw: bool, makeUniverse: Callable[..., ProcessUniverse]
+) -> None:
     """
     Runs the reactor, and a L{ProcessUniverse} in a thread beside it, until the
     universe's loop ends.
@@ -52,7 +53,7 @@ def serve(connection: Any, raw: bool, pickler: str, gate: Gate | None = None) ->
 
     r: Any = reactor
     renew(r)
-    universe = ProcessUniverse(raw, ReactorRunner(reactor, raw), pickler, gate)
+    universe = makeUniverse(runner=ReactorRunner(reactor, raw))
 
     def loop() -> None:
         try:

@@ -65,16 +65,23 @@ def share(buffers: list[Any], least: int) -> list[Any]:
     @param least: From how many bytes on they are.
     @return: A list of the buffers, with L{MemoryFile}s in the places of those.
     """
-    shared = 0
+    left = MOST
     parts = []
     for buffer in buffers:
-        isShared = shared < MOST and isinstance(buffer, memoryview)
-        if isShared and len(buffer) >= least:
-            shared += 1
+        if left and isShared([buffer], least):
+            left -= 1
             parts.append(MemoryFile(buffer))
         else:
             parts.append(buffer)
     return parts
+
+
+def isShared(buffers: list[Any], least: int) -> bool:
+    """
+    @return: C{True} if one of these buffers is to be shared. The arguments are those
+        of L{share}.
+    """
+    return any(isinstance(b, memoryview) and len(b) >= least for b in buffers)
 
 
 class Door:

@@ -2,12 +2,17 @@
 How the processes of one worker are started.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
+from asynqueue.checks import checkInteger
 from asynqueue.children import Child, getContext
+from asynqueue.contents import OUT_OF_BAND
 from asynqueue.entry import Settings
 from asynqueue.reports import levelsHere
+from asynqueue.sharing import CAN_SHARE
+from asynqueue.tickets import MOST
 
 
 class Starter:
@@ -29,8 +34,9 @@ class Starter:
         @param launch: Makes a L{Child<asynqueue.children.Child>} or the like.
         @param settings: What the L{Settings<asynqueue.entry.Settings>} of all
             are to be.
-        @raise ValueError: if there is no such start method, or a reactor cannot
-            be run by a process that was started by it.
+        @raise ValueError: if there is no such start method, a reactor cannot be run
+            by a process that was started by it, or a number among the settings is out
+            of range.
         @raise TypeError: if I{context} is none.
         """
         self._context = getContext(context)
@@ -40,6 +46,7 @@ class Starter:
         self._settings = Settings(
             forked=self._context.get_start_method() == "fork", **settings
         )
+        _check(self._settings)
         if self._settings.useReactor and self._settings.forked:
             raise ValueError(
                 "A forked process cannot run a reactor of its own, because it has "
@@ -55,3 +62,13 @@ class Starter:
         levels = levelsHere() if self._logs else None
         settings = self._settings._replace(worker=worker, levels=levels)
         return self._launch(self._context, settings, self._reactor)
+
+
+def _check(settings: Settings) -> None:
+    checkInteger("prefetch", settings.prefetch, 0, MOST)
+    if settings.prefetch and os.name != "posix":
+        raise ValueError("prefetch needs pipes as POSIX has them")
+    if settings.shareAbove is not None:
+        checkInteger("shareAbove", settings.shareAbove, OUT_OF_BAND)
+        if not CAN_SHARE:
+            raise ValueError("shareAbove needs sockets that pass descriptors")

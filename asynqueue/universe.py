@@ -30,6 +30,7 @@ from asynqueue.messages import (
 from asynqueue.packets import Packet, receive, send
 from asynqueue.picklers import findPickler
 from asynqueue.runner import CallRunner
+from asynqueue.sharing import Door
 from asynqueue.tickets import Gate
 
 __all__ = ["ProcessUniverse"]
@@ -54,26 +55,34 @@ class ProcessUniverse:
         runner: CallRunner | None = None,
         pickler: str = "pickle",
         gate: Gate | None = None,
+        door: Door | None = None,
+        shareAbove: int | None = None,
     ) -> None:
         """
         @param pickler: What pickles the results, by its name in
             L{PICKLERS<asynqueue.picklers.PICKLERS>}.
         @param gate: Tells which calls were taken back while they waited in the pipe,
             C{None} if none ever is.
+        @param door: Where memory files come and go, C{None} if arrays are not shared.
+        @param shareAbove: From how many bytes on they are.
         """
         self.runner = runner or CallRunner(raw)
         self.iterators: dict[int, Iterator[Any]] = {}
         self._makePickler = findPickler(pickler)
         self._gate = gate
+        self._door = door
+        self._shareAbove = shareAbove
         self._IDs = itertools.count(1)
         self._courier = Courier()
-        self._batches = Batches(self.do_next, self._close, self._makePickler)
+        self._batches = Batches(
+            self.do_next, self._close, self._makePickler, shareAbove=shareAbove
+        )
 
     def loop(self, connection: Any) -> None:
         """
         Answers packets until I am told to stop or the near side is gone.
         """
-        self._courier = Courier(partial(send, connection))
+        self._courier = Courier(partial(self._send, connection))
         while True:
             try:
                 packet = receive(connection)
@@ -83,7 +92,7 @@ class ProcessUniverse:
             if answer is None:
                 continue
             try:
-                send(connection, answer)
+                self._send(connection, answer)
             except OSError:
                 return
             if isinstance(envelope, Stop):
@@ -94,6 +103,8 @@ class ProcessUniverse:
         @return: The packet's envelope, and the packet that answers it, C{None} if
             that was sent already.
         """
+        if self._door is not None:
+            self._door.receive(packet)
         envelope, load = unpack(packet)
         if isinstance(envelope, Next):
             return envelope, self._batches.answer(envelope, self._courier)
@@ -150,6 +161,11 @@ class ProcessUniverse:
             return self._close(envelope.ID)
         return Status.NONE, None
 
+    def _send(self, connection: Any, packet: Packet) -> None:
+        if self._door is not None:
+            self._door.send(packet)
+        send(connection, packet)
+
     def _admits(self) -> bool:
         return self._gate is None or self._gate.admit()
 
@@ -182,7 +198,7 @@ class ProcessUniverse:
         if answer.status is Status.ERROR:
             return pack(answer, raised(result, self._makePickler))
         try:
-            return pack(answer, result, self._makePickler)
+            return pack(answer, result, self._makePickler, shareAbove=self._shareAbove)
         except BaseException as e:
             what = "result"
             if isinstance(result, Iteration):

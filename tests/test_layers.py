@@ -25,6 +25,7 @@ FAR = (
     "tickets",
     "messages",
     "picklers",
+    "sharing",
     "contents",
     "packets",
     "framing",
