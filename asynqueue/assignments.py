@@ -3,11 +3,10 @@ Where tasks and workers meet.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
-from functools import partial
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from asynqueue.interfaces import ICanceller, IPrefetcher
 from asynqueue.task import Task
@@ -69,9 +68,9 @@ class AssignmentFactory:
     A task goes to the worker that has been ready longest, before all to one that has
     nothing to do.
 
-    @ivar waiting: The workers that are ready for a task of each series and have
-        nothing to do, in the order in which they became so.
-    @ivar sparing: Those that have something to do and room for more.
+    @ivar waiting: The workers that have nothing to do, in the order in which they
+        became ready, each with the series that it is ready for a task of.
+    @ivar sparing: Likewise those that have something to do, and room for more.
     @ivar pending: The L{Assignment}s of each series that no worker was ready
         for.
     """
@@ -87,54 +86,59 @@ class AssignmentFactory:
         """
         self._whenFree = whenFree
         self._whenTaken = whenTaken
-        self.waiting: dict[Hashable, dict[Any, None]] = {}
-        self.sparing: dict[Hashable, dict[Any, None]] = {}
+        self.waiting: dict[Any, Sequence[Hashable]] = {}
+        self.sparing: dict[Any, Sequence[Hashable]] = {}
         self.pending: dict[Hashable, deque[Assignment]] = {}
 
     def isWaitedFor(self, series: Hashable) -> bool:
         """
         @return: C{True} if some worker is ready for a task of a series.
         """
-        return bool(self.waiting.get(series) or self.sparing.get(series))
+        return self._ready(series) is not None
 
     def isWaiting(self, worker: Any) -> bool:
         """
         @return: C{True} if a worker is ready for a task.
         """
-        rooms = [*self.waiting.values(), *self.sparing.values()]
-        return any(worker in workers for workers in rooms)
+        return worker in self.waiting or worker in self.sparing
 
     def request(self, worker: Any, series: Hashable) -> bool:
         """
-        A worker has nothing to do, and is ready for a task of a series.
+        A worker has nothing to do, and is ready for a task of one more series.
 
         @return: C{True} if there was one and the worker has it now, so that it
             is ready no longer.
         """
-        pending = self.pending.get(series)
-        while pending:
-            assignment = pending.popleft()
-            if not assignment.task.d.called:
-                self._handOver(assignment.accept, worker)
-                return True
-        self.waiting.setdefault(series, {})[worker] = None
+        return self.wait(worker, [*self.waiting.get(worker, ()), series])
+
+    def wait(self, worker: Any, allSeries: Sequence[Hashable]) -> bool:
+        """
+        A worker has nothing to do, and is ready for a task of any of some series.
+
+        @return: As of L{request}.
+        """
+        if self.pending:
+            for series in allSeries:
+                assignment = self._next(series)
+                if assignment is not None:
+                    self._handOver(assignment.task, worker, assignment.d)
+                    return True
+        self.waiting[worker] = allSeries
         return False
 
-    def spare(self, worker: Any, series: Hashable) -> None:
+    def spare(self, worker: Any, allSeries: Sequence[Hashable]) -> None:
         """
-        A worker has something to do, and is ready for one more task of a series
-        that may come.
+        A worker has something to do, and is ready for one more task of any of some
+        series that may come.
         """
-        self.sparing.setdefault(series, {})[worker] = None
+        self.sparing[worker] = allSeries
 
     def cancelRequests(self, worker: Any) -> None:
         """
         A worker is ready for nothing any more.
         """
-        for workers in self.waiting.values():
-            workers.pop(worker, None)
-        for workers in self.sparing.values():
-            workers.pop(worker, None)
+        self.waiting.pop(worker, None)
+        self.sparing.pop(worker, None)
 
     def abandon(self) -> list[Any]:
         """
@@ -153,18 +157,43 @@ class AssignmentFactory:
 
         @return: A Deferred that fires when a worker has accepted the task.
         """
-        ready = self.waiting.get(task.series) or self.sparing.get(task.series)
-        if ready:
-            self._handOver(partial(entrust, task), next(iter(ready)))
-            return succeed(None)
+        worker = self._ready(task.series)
         assignment = Assignment(task)
-        self.pending.setdefault(task.series, deque()).append(assignment)
+        if worker is None:
+            self.pending.setdefault(task.series, deque()).append(assignment)
+        else:
+            self._handOver(task, worker, assignment.d)
         return assignment.d
 
-    def _handOver(self, accept: "Callable[[Any], Deferred[None]]", worker: Any) -> None:
+    def assign(self, task: Any) -> None:
+        """
+        Hands a task to a worker that is ready for it. There has to be one.
+        """
+        self._handOver(task, self._ready(task.series))
+
+    def _ready(self, series: Hashable) -> Any:
+        for workers in (self.waiting, self.sparing):
+            for worker, allSeries in workers.items():
+                if series in allSeries:
+                    return worker
+        return None
+
+    def _next(self, series: Hashable) -> Assignment | None:
+        pending = self.pending.get(series)
+        while pending:
+            assignment = pending.popleft()
+            if not assignment.task.d.called:
+                return assignment
+        return None
+
+    def _handOver(
+        self, task: Any, worker: Any, accepted: "Deferred[None] | None" = None
+    ) -> None:
         self.cancelRequests(worker)
         self._whenTaken(worker)
-        accept(worker).addCallback(self._freed, worker)
+        if accepted is not None:
+            accepted.callback(None)
+        entrust(task, worker).addCallback(self._freed, worker)
 
     def _freed(self, _: object, worker: Any) -> None:
         self._whenFree(worker)

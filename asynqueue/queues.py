@@ -21,7 +21,7 @@ class Handler(Protocol):
     What I{Queue} needs of whoever takes its tasks.
     """
 
-    def __call__(self, task: Any) -> Any: ...
+    def assign(self, task: Any) -> Any: ...
 
     def isReadyFor(self, series: Hashable) -> bool: ...
 
@@ -78,18 +78,16 @@ class Queue:
         """
         if not self._accepts(task):
             return
-        mustWait = (
-            self._dispatching
-            or self.heaps
-            or self.line
-            or self.loadInfoProducer.isHeard()
-            or not self.handler.isReadyFor(task.series)
-        )
-        if not mustWait:
-            self._dispatch(task)
-        else:
+        if self.line or self.loadInfoProducer.isHeard():
             self._keep(task)
             self.dispatch()
+        elif self._dispatching or not self.handler.isReadyFor(task.series):
+            self._keep(task)
+        elif self.heaps:
+            self._keep(task)
+            self.dispatch()
+        else:
+            self._dispatch(task)
 
     def putWhenRoom(self, task: Any) -> None:
         """
@@ -262,7 +260,7 @@ class Queue:
         if not self._running:
             self._failTooLate(task)
         elif self.handler.isReadyFor(task.series):
-            self.handler(task)
+            self.handler.assign(task)
         else:
             self.put(task)
 

@@ -67,10 +67,12 @@ class Recalls:
         @return: Of those who have tasks waiting that an idle worker could run, the one
             that has most.
         """
+        if not self._factory.waiting:
+            return None
         loaded = [employee for employee in self._employees() if employee.inHand > 1]
         if not loaded:
             return None
-        idle = {series for series, them in self._factory.waiting.items() if them}
+        idle = {series for some in self._factory.waiting.values() for series in some}
         stranded = [
             employee
             for employee in loaded

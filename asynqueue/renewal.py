@@ -81,9 +81,9 @@ class Renewals:
 
         @param calls: How many it has finished since it last began.
         """
-        if not IRenewable.providedBy(worker) or self._isBusy(worker):
+        if not IRenewable.providedBy(worker) or not worker.isWorn(calls):
             return
-        if worker.isWorn(calls):
+        if not self._isBusy(worker):
             Deferred.fromCoroutine(self._renew(worker))
 
     def drop(self, worker: Any) -> Any:

@@ -73,11 +73,18 @@ class TaskHandler(Employer):
 
     def __call__(self, task: Any) -> "Deferred[None]":
         """
-        Has a task run by the first worker that is ready for it.
+        Has a task run by the first worker that is ready for it. Waits for one, if
+        none is.
 
         @return: A Deferred that fires when a worker has accepted it.
         """
         return self.assignmentFactory.new(task)
+
+    def assign(self, task: Any) -> None:
+        """
+        Has a task run by a worker that is ready for it. There has to be one.
+        """
+        self.assignmentFactory.assign(task)
 
     def isReadyFor(self, series: Hashable) -> bool:
         """

@@ -66,10 +66,7 @@ class Workload:
         if self._prefetch:
             # It had something to do, and waited for more.
             self._factory.cancelRequests(self.worker)
-        return any(
-            self._factory.request(self.worker, series)
-            for series in self.qualifications()
-        )
+        return self._factory.wait(self.worker, self.qualifications())
 
     def taken(self) -> None:
         """
@@ -80,5 +77,4 @@ class Workload:
             self._spare()
 
     def _spare(self) -> None:
-        for series in self.qualifications():
-            self._factory.spare(self.worker, series)
+        self._factory.spare(self.worker, self.qualifications())

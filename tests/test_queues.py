@@ -26,7 +26,7 @@ class Taker:
     def isReadyFor(self, series):
         return series in self.ready
 
-    def __call__(self, task):
+    def assign(self, task):
         self.taken.append(task)
         self.then(task)
 
