@@ -75,6 +75,9 @@ imports only from those listed below it:
   - C{children}: starting, watching and ending processes
   - C{reports}: what worker processes tell beside their answers
   - C{pollers}: how the near end of a pipe learns of an answer
+  - C{asking}: what is asked and not answered yet
+  - C{ends}: the near end of a pipe, which nobody waits for
+  - C{pace}: how often a thread looks
   - C{looper}: calls that run one by one in one thread
   - C{openings}: iterators that are open elsewhere
   - C{info}: information about calls, and what went wrong in them
@@ -111,10 +114,12 @@ imports only from those listed below it:
   - C{picklers}: what it is pickled by
   - C{sharing}: how arrays cross in shared memory
   - C{contents}: what is left out of the pickle, because it is large
-  - C{packets}: how it is written and read
+  - C{streams}: how it is written and read
+  - C{packets}: how it is put into a stream, and taken out of it
+  - C{rooms}: where what is long is read to
   - C{framing}: how messages are told apart in a stream
 
-The last fifteen are all that a worker process imports (C{processbase} and
+The last seventeen are all that a worker process imports (C{processbase} and
 C{reactorside} only if it needs them): standard library only, so no public name is
 imported here before it is asked for.
 """

@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 from asynqueue import entry
 from asynqueue.deferreds import deferUntilEnded
 from asynqueue.errors import StartFailed
-from asynqueue.reports import Reports, canBeHeard
+from asynqueue.reactors import canWatchPipes
+from asynqueue.reports import Reports
 from asynqueue.sharing import Door
 from asynqueue.tickets import Tickets, makePipe
 
@@ -220,7 +221,7 @@ class Child:
             nears.append(near)
             fars.append(connection)
             reports = tickets = door = None
-            if canBeHeard(self._reactor):
+            if canWatchPipes(self._reactor):
                 near, reports = self._context.Pipe(duplex=False)
                 nears.append(near)
                 fars.append(reports)

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from asynqueue.checks import checkInteger
 from asynqueue.deaths import MemoryWatch
 from asynqueue.machine import cores
-from asynqueue.pollers import checkPace
+from asynqueue.pace import checkPace
 
 
 class Figures:

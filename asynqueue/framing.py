@@ -12,10 +12,14 @@ I do no input and output. Standard library only: the far side imports me.
 
 import struct
 
-_SHORT = struct.Struct("!i")
+SHORT = struct.Struct("!i")
+"""
+The shorter of the two headers.
+"""
+
 _LONG = struct.Struct("!Q")
 _LONGEST_SHORT = 2**31 - 1
-_IS_LONG = _SHORT.pack(-1)
+_IS_LONG = SHORT.pack(-1)
 
 
 def header(length: int) -> bytes:
@@ -24,7 +28,7 @@ def header(length: int) -> bytes:
     @return: What stands before it.
     """
     if length <= _LONGEST_SHORT:
-        return _SHORT.pack(length)
+        return SHORT.pack(length)
     return _IS_LONG + _LONG.pack(length)
 
 
@@ -71,14 +75,14 @@ class Unframer:
         @return: Where the next message begins, and how long it is, which is
             C{None} if that is not known yet.
         """
-        if len(self._buffer) < _SHORT.size:
+        if len(self._buffer) < SHORT.size:
             return 0, None
-        (length,) = _SHORT.unpack_from(self._buffer)
+        (length,) = SHORT.unpack_from(self._buffer)
         if length >= 0:
-            return _SHORT.size, length
+            return SHORT.size, length
         if length != -1:
             raise OSError(f"A message cannot be {length} bytes long: not a message")
-        begin = _SHORT.size + _LONG.size
+        begin = SHORT.size + _LONG.size
         if len(self._buffer) < begin:
             return begin, None
-        return begin, _LONG.unpack_from(self._buffer, _SHORT.size)[0]
+        return begin, _LONG.unpack_from(self._buffer, SHORT.size)[0]

@@ -161,8 +161,8 @@ class IPoller(Interface):
     """
     I am how the near end of a pipe learns of an answer.
 
-    I carry one packet and its answer at a time, and never block the reactor's
-    thread.
+    I never block the reactor's thread. The far end answers one packet after another,
+    in the order in which it was sent them.
     """
 
     interval = Attribute("The initial interval between looks, in seconds.")
@@ -177,19 +177,28 @@ class IPoller(Interface):
 
     def ask(packet: Any) -> "Deferred[Any]":
         """
-        Sends a packet. I am not asked again before I have answered.
+        Sends a packet.
+
+        I may be asked again before I have answered. Each packet is given its answer in
+        its turn. What is asked then has to be short, at most a message of
+        L{AT_ONCE<asynqueue.packets.AT_ONCE>} bytes, lest the two ends wait for each
+        other to read. What the pipe has no room for I keep until there is some. What
+        is asked while I fire Deferreds I send when I have fired all that can be.
 
         @param packet: A L{packet<asynqueue.packets>}: a list of its parts, which
             I use up.
-        @return: A Deferred that fires with the packet that answers it, or
-            fails with C{EOFError} or C{OSError} if the far end is gone, or I
-            have hung up.
+        @return: A Deferred that fires with the packet that answers it. If the far end
+            goes first, it fails, after those that were asked before: with
+            C{BrokenPipeError} if the packet was not wholly sent; else with C{EOFError},
+            or with C{ConnectionResetError} where the system tells that the far end has
+            left something unread, if not necessarily this. It fails with what was
+            wrong if what came was no answer.
         """
 
     def hangUp() -> "Deferred[None]":
         """
-        Ends the use of the pipe. An answer that is there already is still
-        delivered; without one, an L{ask} that waits fails with C{EOFError}.
+        Ends the use of the pipe. Answers that are there already are still
+        delivered; what else was asked fails as if the far end were gone.
 
         @return: A Deferred that fires when I am done with the pipe, and it is
             closed. I may be connected again then.

@@ -1,5 +1,5 @@
 """
-How packets cross a pipe.
+What crosses a pipe: packets, as a stream of bytes.
 
 A packet is a list of I{parts}, each of them a number of bytes. One of two parts
 that are short is sent as one message::
@@ -12,24 +12,28 @@ parts follow one after another::
     255 (1 byte) | length of each part (8 bytes, the highest bit set for bytes)
     first part | second part | ...
 
+Before each message stands its length, see L{asynqueue.framing}; before a part of an
+announced packet stands nothing.
+
 A part that is C{bytes} arrives as C{bytes}, any other as a C{memoryview} that can be
 written to; those of a message are so short that they are always C{bytes}.
 
-A message has at most L{AT_ONCE} bytes. So whoever finds one in the pipe can read
-it without blocking, and knows then whether more follows that may take long, and
-how much room it needs: each part is read right into its place.
+A message has at most L{AT_ONCE} bytes. So whoever finds one knows whether more follows
+that may take long, and how much room it needs: each part is read right into its place,
+but for what came by the same read as the message that announced it.
 
-Standard library only: the far side imports me.
+I do no input and output: what waits for them is in L{asynqueue.streams}, what must not,
+in C{asynqueue.ends}. Standard library only: the far side imports me.
 """
 
-import io
-import mmap
-import os
 import struct
+from collections import deque
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pickle import PickleBuffer
 from typing import Any
+
+from asynqueue.framing import SHORT
+from asynqueue.rooms import Room, roomFor
 
 Packet = list[Any]
 """
@@ -39,9 +43,8 @@ used up by being sent, or opened: what is large is held no longer than it has to
 
 AT_ONCE = 4096
 """
-The longest message, in bytes, which is written and read in one piece: any pipe
-takes it without blocking while it is empty. (The default buffer of a local
-socket holds 208 KiB on Linux and 8 KiB on macOS.)
+The longest message, in bytes: any pipe takes it without blocking while it is empty.
+(The default buffer of a local socket holds 208 KiB on Linux and 8 KiB on macOS.)
 """
 
 MOST_PARTS = (AT_ONCE - 1) // 8
@@ -49,16 +52,16 @@ MOST_PARTS = (AT_ONCE - 1) // 8
 How many parts a packet may have.
 """
 
-LARGE = 1 << 22
+STRETCH = 1 << 20
 """
-From how many bytes on a part is read into pages that the system gives for it alone.
-A C{bytearray} would first be cleared, and no other thread run meanwhile: for 0.37 s
-where 200 MiB were measured.
+How many bytes are read into a place, or written, by one system call at most: 1 MiB,
+which takes below a millisecond, and is more than a pipe holds.
 """
 
-_MOST_AT_ONCE = 1 << 30
+_MOST_PIECES = 512
 """
-How many bytes are read by one system call at most. macOS refuses 2 GiB.
+How many pieces are written by one system call at most. Linux, macOS and the BSDs take
+1024.
 """
 
 _ANNOUNCED = 255
@@ -82,155 +85,184 @@ class Pieces(list[memoryview]):
 
 def message(packet: Packet) -> bytes | None:
     """
-    @return: The message that a packet is sent as, C{None} if it is to be announced.
+    @return: The message that a packet is sent as, with its length before it; C{None} if
+        it is to be announced.
     """
     if len(packet) != 2:
         return None
     first, second = map(_length, packet)
     if first >= _ANNOUNCED or first + second >= AT_ONCE:
         return None
-    return b"".join((bytes((first,)), *_pieces(packet)))
+    head = SHORT.pack(1 + first + second) + bytes((first,))
+    return b"".join((head, *_pieces(packet[0]), *_pieces(packet[1])))
 
 
 def announcement(packet: Packet) -> bytes:
     """
-    @return: The message that announces a packet.
+    @return: The message that announces a packet, with its length before it.
     @raise ValueError: if it has more than L{MOST_PARTS} parts.
     """
-    if len(packet) > MOST_PARTS:
-        raise ValueError(f"{len(packet)} parts, and {MOST_PARTS} at most can be sent")
-    lengths = (_length(p) | isinstance(p, bytes) * _IS_BYTES for p in packet)
-    return struct.pack(f"!B{len(packet)}Q", _ANNOUNCED, *lengths)
+    n = len(packet)
+    if n > MOST_PARTS:
+        raise ValueError(f"{n} parts, and {MOST_PARTS} at most can be sent")
+    sizes = (_length(p) | isinstance(p, bytes) * _IS_BYTES for p in packet)
+    return SHORT.pack(1 + 8 * n) + struct.pack(f"!B{n}Q", _ANNOUNCED, *sizes)
 
 
-def parts(received: bytes) -> Packet | None:
+class Outgoing:
     """
-    @param received: A message.
-    @return: The packet that was sent as it, C{None} if it announces one.
-    @raise IndexError: if it is empty, as no message is.
+    I have the packets that are still to be written, in order, and am told how much
+    was.
+
+    @ivar packets: For each packet, the pieces of it that are left: a C{deque}.
     """
-    first = received[0]
-    if first == _ANNOUNCED:
-        return None
-    return [received[1 : first + 1], received[first + 1 :]]
+
+    def __init__(self) -> None:
+        self.packets: deque[deque[Any]] = deque()
+
+    def add(self, packet: Packet) -> None:
+        """
+        Takes a packet, and uses it up.
+
+        @raise ValueError: if it has more than L{MOST_PARTS} parts.
+        """
+        short = message(packet)
+        pieces = deque((announcement(packet) if short is None else short,))
+        if short is None:
+            for part in packet:
+                pieces += filter(len, _pieces(part))
+        packet.clear()
+        self.packets.append(pieces)
+
+    def next(self) -> list[Any]:
+        """
+        @return: What is to be written next: pieces for one C{os.writev}, of
+            L{STRETCH} bytes together at most.
+        """
+        chosen: list[Any] = []
+        left = STRETCH
+        # Not by an iterator, because another thread may add some meanwhile.
+        for i in range(len(self.packets)):
+            for piece in self.packets[i]:
+                if len(piece) > left:
+                    piece = memoryview(piece)[:left]
+                chosen.append(piece)
+                left -= len(piece)
+                if not left or len(chosen) == _MOST_PIECES:
+                    return chosen
+        return chosen
+
+    def written(self, n: int) -> None:
+        """
+        Lets go of a number of bytes.
+        """
+        while n:
+            packet = self.packets[0]
+            size = len(packet[0])
+            if n < size:
+                packet[0] = memoryview(packet[0])[n:]
+                return
+            n -= size
+            del packet[0]
+            if not packet:
+                del self.packets[0]
 
 
-def send(connection: Any, packet: Packet) -> None:
+class Incoming:
     """
-    Sends a packet, however long that takes.
+    I put packets together from a stream of bytes, however it is cut. While I am
+    L{isInPart}, whoever reads the stream can read into my L{room}.
 
-    @raise ValueError: if it has more than L{MOST_PARTS} parts.
-    @raise OSError: if the far end is gone.
+    @ivar packets: A C{deque} of the packets that are whole. A part that there was not
+        enough memory for is C{None}: it is lost, and what follows is not.
+    @ivar isInPart: C{True} while the next bytes are those of a part that was announced.
     """
-    short = message(packet)
-    if short is not None:
-        connection.send_bytes(short)
-    else:
-        connection.send_bytes(announcement(packet))
-        for piece in _pieces(packet):
-            _write(connection, memoryview(piece))
-    packet.clear()
+
+    def __init__(self) -> None:
+        self.packets: deque[Packet] = deque()
+        self.isInPart = False
+        self._rest = b""
+        self._sizes: Iterator[int] = iter(())
+        self._parts: Packet = []
+        self._room: Room = Room(0)
+
+    def feed(self, data: bytes) -> None:
+        """
+        Takes the next bytes of the stream, whatever they are.
+
+        @raise OSError: if something stands where a message should that is none.
+        """
+        while data:
+            data = self._fill(data) if self.isInPart else self._open(data)
+
+    def room(self) -> memoryview:
+        """
+        @return: Where the next bytes of a part belong, L{STRETCH} of them at most. To
+            be released when they are there, before I am told.
+        """
+        return self._room.next(STRETCH)
+
+    def filled(self, n: int) -> None:
+        """
+        Is told how many bytes are in the L{room}.
+        """
+        self._room.left -= n
+        if not self._room.left:
+            self._parts.append(self._room.take())
+            self._beginPart()
+
+    def _fill(self, data: bytes) -> bytes:
+        """
+        @return: What comes after the part, or after the first stretch of it.
+        """
+        with self.room() as room:
+            n = min(len(room), len(data))
+            room[:n] = data[:n]
+        self.filled(n)
+        return data[n:]
+
+    def _open(self, data: bytes) -> bytes:
+        """
+        @return: What comes after the first message that announces a packet.
+        """
+        data = self._rest + data if self._rest else data
+        begin, end = 0, len(data)
+        while end - begin >= SHORT.size:
+            (length,) = SHORT.unpack_from(data, begin)
+            if not 0 < length <= AT_ONCE:
+                raise OSError(f"A message cannot have {length} bytes: not a message")
+            start = begin + SHORT.size
+            if start + length > end:
+                break
+            begin = start + length
+            first = data[start]
+            if first == _ANNOUNCED:
+                self._rest = b""
+                sizes = struct.unpack_from(f"!{length // 8}Q", data, start + 1)
+                self._sizes = iter(sizes)
+                self._beginPart()
+                return data[begin:]
+            second = start + 1 + first
+            self.packets.append([data[start + 1 : second], data[second:begin]])
+        self._rest = data[begin:]
+        return b""
+
+    def _beginPart(self) -> None:
+        for size in self._sizes:
+            self._room = roomFor(size & ~_IS_BYTES, size >= _IS_BYTES)
+            if self._room.left:
+                self.isInPart = True
+                return
+            self._parts.append(self._room.take())
+        self.isInPart = False
+        self.packets.append(self._parts)
+        # Not held any more.
+        self._parts, self._room = [], Room(0)
 
 
-def receive(connection: Any) -> Packet:
-    """
-    Receives a packet, however long that takes.
-
-    @return: Its parts, as of L{receiveParts}.
-    @raise EOFError: if the far end is gone.
-    @raise OSError: if it has gone with something unread, or within a message.
-    """
-    received = connection.recv_bytes(AT_ONCE)
-    short = parts(received)
-    return receiveParts(connection, received) if short is None else short
-
-
-def receiveParts(connection: Any, announcement: bytes) -> Packet:
-    """
-    Receives a packet after the message that announced it.
-
-    @return: Its parts. One is C{None} if there was not enough memory for it: it is
-        lost, and what follows is not.
-    @raise EOFError: if the far end is gone.
-    @raise OSError: if it has gone with something unread.
-    """
-    sizes = struct.unpack_from(f"!{len(announcement) // 8}Q", announcement, 1)
-    return [_readPart(connection, size) for size in sizes]
-
-
-def _pieces(packet: Packet) -> Iterator[Any]:
-    for part in packet:
-        if isinstance(part, Pieces):
-            yield from part
-        else:
-            yield part
+def _pieces(part: Any) -> Any:
+    return part if isinstance(part, Pieces) else (part,)
 
 
 def _length(part: Any) -> int:
     return sum(map(len, part)) if isinstance(part, Pieces) else len(part)
-
-
-def _readPart(connection: Any, size: int) -> Any:
-    isBytes, size = size & _IS_BYTES, size & ~_IS_BYTES
-    try:
-        if isBytes:
-            return _readBytes(connection, size)
-        room = _room(size)
-    except MemoryError:
-        spare = memoryview(bytearray(AT_ONCE))
-        while size:
-            some = spare[:size]
-            _readInto(connection, some)
-            size -= len(some)
-        return None
-    _readInto(connection, room)
-    return room
-
-
-def _readBytes(connection: Any, size: int) -> bytes:
-    if not isinstance(connection, Connection):
-        room = bytearray(size)
-        _readInto(connection, memoryview(room))
-        return bytes(room)
-    # It reads right into what it returns, as long as a buffer of its own would be
-    # filled by it; so one of a single byte never is.
-    reader = io.BufferedReader(io.FileIO(connection.fileno(), closefd=False), 1)
-    part = reader.read(size)
-    if len(part) < size:
-        raise EOFError
-    return part
-
-
-def _room(size: int) -> memoryview:
-    if size < LARGE or not _havePages:
-        return memoryview(bytearray(size))
-    try:
-        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except (OSError, OverflowError) as e:
-        raise MemoryError(f"No room for {size} bytes") from e
-    return memoryview(pages)
-
-
-def _write(connection: Any, view: memoryview) -> None:
-    while view:
-        if isinstance(connection, Connection):
-            n = os.write(connection.fileno(), view)
-        else:
-            # A pipe of Windows, or of a test.
-            connection.send_bytes(view)
-            n = len(view)
-        view = view[n:]
-
-
-def _readInto(connection: Any, view: memoryview) -> None:
-    while view:
-        if isinstance(connection, Connection):
-            n = os.readv(connection.fileno(), [view[:_MOST_AT_ONCE]])
-        else:
-            n = connection.recv_bytes_into(view)
-        if n == 0:
-            raise EOFError
-        view = view[n:]
-
-
-_havePages = os.name == "posix"

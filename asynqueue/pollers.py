@@ -2,94 +2,42 @@
 How the near end of a pipe learns of an answer.
 """
 
-import os
-import socket
-from collections.abc import Callable, Iterator
-from enum import Enum
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from asynqueue.asking import Asker, PollerState
 from asynqueue.interfaces import IPoller
 from asynqueue.looper import ThreadLooper
-from asynqueue.packets import (
-    AT_ONCE,
-    Packet,
-    message,
-    parts,
-    receive,
-    receiveParts,
-    send,
-)
+from asynqueue.pace import checkPace, intervals
 from asynqueue.reactors import theReactor
-
-LONGEST = 1.0
-"""
-The longest interval between two looks, in seconds. It delays no answer; it
-bounds how long a thread can take to notice that it waits in vain where it
-cannot be woken.
-"""
 
 PollerFactory = Callable[..., Any]
 
-
-def intervals(interval: float, backoff: float) -> Iterator[float]:
-    """
-    How long to wait before each next look, in seconds: I{interval} first, and
-    then I{backoff} times as long as before, up to L{LONGEST}.
-
-    After I{n} looks C{interval * (backoff**n - 1) / (backoff - 1)} seconds have
-    passed, so the next wait is C{interval + (backoff - 1) * passed} until then.
-    """
-    while True:
-        yield interval
-        interval = min(interval * backoff, LONGEST)
-
-
-def checkPace(interval: float, backoff: float) -> None:
-    """
-    @raise ValueError: if no polling can go on at such a pace.
-    """
-    if not 0 < interval <= LONGEST:
-        raise ValueError(
-            f"interval is in seconds, above 0 and at most {LONGEST}, not {interval!r}"
-        )
-    if not 1.0 <= backoff <= 1.3:
-        raise ValueError(f"backoff has to be from 1.0 to 1.3, not {backoff!r}")
-
-
-class PollerState(Enum):
-    """
-    What a L{ThreadPoller} is doing. Moves: L{ThreadPoller.connect} from
-    DISCONNECTED to IDLE; L{ThreadPoller.ask} from IDLE to LOOKING or WAITING;
-    a second look in vain from LOOKING to WAITING; an answer, or the end of the
-    pipe, from both to IDLE; L{ThreadPoller.hangUp} at last to DISCONNECTED.
-    """
-
-    DISCONNECTED = "has no pipe"
-    IDLE = "has a pipe and nothing asked"
-    LOOKING = "will look once more from the reactor"
-    WAITING = "waits in the looper's thread"
+LOOKING = 0.00025
+"""
+For how long I look for an answer from the reactor, in seconds, if the last one came
+as soon.
+"""
 
 
 @implementer(IPoller)
-class ThreadPoller:
+class ThreadPoller(Asker):
     """
-    I look for an answer twice from the reactor, right after sending and in the
-    reactor's next iteration, for calls that are over at once. After that the
-    thread of my L{ThreadLooper} waits for it, and returns the moment that it
-    comes: the interval, which grows with each look that finds nothing, only
-    governs how often the thread wakes to see whether it still waits for
-    anything.
+    I look for an answer from the reactor, once in each of its next iterations, as long
+    as L{LOOKING} after it was asked for, or after the answer before; but only in one
+    iteration if the last answer took longer than that. After that the thread of my
+    L{ThreadLooper} waits for it, and returns the moment that it comes: the interval,
+    which grows with each look that finds nothing, only governs how often the thread
+    wakes to see whether it still waits for anything.
 
-    What may take long, sending or reading more than
-    L{AT_ONCE<asynqueue.packets.AT_ONCE>} bytes, is the thread's as well.
+    What takes more than one read or write is the thread's as well.
 
     @ivar interval: How long the thread waits before its first look, seconds.
     @ivar backoff: What the interval is multiplied by after each.
-    @ivar state: A L{PollerState}.
     """
 
     def __init__(
@@ -103,64 +51,15 @@ class ThreadPoller:
         @raise ValueError: if the interval or the backoff is out of range.
         """
         checkPace(interval, backoff)
+        super().__init__()
         self.interval = interval
         self.backoff = backoff
-        self.state = PollerState.DISCONNECTED
         self._reactor = theReactor(reactor)
         self._looper = looper or ThreadLooper(reactor=reactor)
-        self._connection: Any = None
-        self._asked: Deferred[Packet] | None = None
         self._nextLook: Any = None
-        self._hungUp = True
-        self._hangers: list[Deferred[None]] = []
-
-    def connect(self, connection: Any) -> None:
-        """
-        Begins to use a pipe.
-        """
-        self._connection = connection
-        self._hungUp = False
-        self.state = PollerState.IDLE
-
-    def ask(self, packet: Packet) -> "Deferred[Packet]":
-        """
-        Sends a packet and waits for the one that answers it.
-        """
-        if self._hungUp:
-            return fail(EOFError("There is no pipe"))
-        d = self._asked = Deferred()
-        short = message(packet)
-        if short is None:
-            self._wait(self._talk, packet)
-            return d
-        try:
-            self._connection.send_bytes(short)
-        except OSError:
-            self._finish(Failure())
-            return d
-        self.state = PollerState.LOOKING
-        if not self._look():
-            self._nextLook = self._reactor.callLater(0, self._lookAgain)
-        return d
-
-    def hangUp(self) -> "Deferred[None]":
-        """
-        Ends the use of the pipe.
-        """
-        if self.state is PollerState.DISCONNECTED:
-            return succeed(None)
-        d: Deferred[None] = Deferred()
-        self._hangers.append(d)
-        self._hungUp = True
-        if self.state is PollerState.IDLE:
-            self._disconnect()
-        elif self.state is PollerState.WAITING:
-            _wake(self._connection)
-        else:
-            self._nextLook.cancel()
-            if not self._look():
-                self._finish(Failure(EOFError("Hung up")))
-        return d
+        self._since = 0.0
+        self._isQuick = True
+        self._threadWrites = False
 
     def stop(self) -> "Deferred[None]":
         """
@@ -168,80 +67,80 @@ class ThreadPoller:
         """
         return self.hangUp().addCallback(lambda _: self._looper.stop())
 
-    def _look(self) -> bool:
-        """
-        @return: C{True} if no further look from the reactor is needed.
-        """
+    def _goOn(self) -> None:
+        isWaiting = self.state is PollerState.WAITING
+        if self._end.outgoing.packets and not (isWaiting and self._threadWrites):
+            self._end.write()
+        if self.state is PollerState.IDLE:
+            self._since = self._reactor.seconds()
+            if self._end.outgoing.packets:
+                self._wait()
+            else:
+                self._lookLater()
+
+    def _lookLater(self) -> None:
+        self.state = PollerState.LOOKING
+        self._nextLook = self._reactor.callLater(0, self._look)
+
+    def _look(self) -> None:
+        self._nextLook = None
+        end = self._end
         try:
-            if not self._connection.poll(0):
-                return False
-            received = self._connection.recv_bytes(AT_ONCE)
-            short = parts(received)
+            if end.wait(0):
+                end.read()
         except Exception:
             # The far end is gone, or something else has written into the pipe.
-            self._finish(Failure())
-            return True
-        if short is None:
-            self._wait(receiveParts, received)
+            self._answer(Failure())
+            return
+        if end.incoming.packets:
+            self._isQuick = True
+            self._answer()
+        elif end.incoming.isInPart or end.outgoing.packets:
+            self._wait()
+        elif self._isQuick and self._reactor.seconds() - self._since < LOOKING:
+            self._lookLater()
         else:
-            self._finish(short)
-        return True
+            self._isQuick = False
+            self._wait()
 
-    def _lookAgain(self) -> None:
-        if not self._look():
-            self._wait(self._listen)
-
-    def _wait(self, f: Callable[..., Packet], *args: Any) -> None:
+    def _wait(self) -> None:
         """
         Leaves to the thread what has still to be done with the pipe.
         """
         self.state = PollerState.WAITING
-        if self._hungUp:
-            _wake(self._connection)
-        d = self._looper.deferToThread(f, self._connection, *args)
-        d.addBoth(self._finish)
+        self._threadWrites = bool(self._end.outgoing.packets)
+        d = self._looper.deferToThread(self._attend)
+        d.addCallbacks(self._attended, self._answer)
 
-    def _talk(self, connection: Any, packet: Packet) -> Packet:
-        send(connection, packet)
-        return self._listen(connection)
+    def _attend(self) -> float:
+        """
+        What the thread does.
 
-    def _listen(self, connection: Any) -> Packet:
+        @return: When there was an answer.
+        """
         for interval in intervals(self.interval, self.backoff):
-            if connection.poll(interval):
-                return receive(connection)
-            if self._hungUp:
+            if not self._end.attend(interval, self._threadWrites) and self._hungUp:
                 break
+            if self._end.incoming.packets:
+                return float(self._reactor.seconds())
         raise EOFError("Hung up")
 
-    def _finish(self, result: Packet | Failure) -> None:
-        d, self._asked = self._asked, None
-        self.state = PollerState.IDLE
-        if d is not None:
-            d.callback(result)
-        if self._hungUp and self.state is PollerState.IDLE:
-            self._disconnect()
+    def _attended(self, when: float) -> None:
+        if when - self._since < LOOKING:
+            self._isQuick = True
+        self._answer()
 
-    def _disconnect(self) -> None:
-        self._connection.close()
-        self._connection = None
-        self.state = PollerState.DISCONNECTED
-        hangers, self._hangers = self._hangers, []
-        for d in hangers:
-            d.callback(None)
+    def _leave(self) -> None:
+        if self.state is PollerState.WAITING:
+            self._end.wake()
+        else:
+            super()._leave()
 
-
-def _wake(connection: Any) -> None:
-    """
-    Lets whoever waits for a connection, or is in the middle of reading from it
-    or writing to it, find its end, after what it holds already.
-
-    Where it is not a socket (a named pipe), he finds out at his next look.
-    """
-    try:
-        with socket.socket(fileno=os.dup(connection.fileno())) as end:
-            end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
+    def _answer(self, failure: Failure | None = None) -> None:
+        if self._nextLook is not None:
+            self._nextLook.cancel()
+            self._nextLook = None
+        super()._answer(failure)
 
 
 POLLERS: dict[str, PollerFactory] = {"thread": ThreadPoller}

@@ -24,7 +24,7 @@ import pickle
 import select
 from typing import Any
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -54,14 +54,6 @@ MOST_UNFINISHED = 16
 Of how many records, of different processes, some pieces are kept until the others
 come. They never do if the process ended in the middle of sending them.
 """
-
-
-def canBeHeard(reactor: Any) -> bool:
-    """
-    @return: C{True} if the reactor can watch a pipe for what a process tells.
-    """
-    # On Windows it watches nothing but sockets.
-    return os.name == "posix" and IReactorFDSet.providedBy(reactor)
 
 
 def levelsHere() -> Levels:

@@ -27,10 +27,11 @@ from asynqueue.messages import (
     raised,
     unpack,
 )
-from asynqueue.packets import Packet, receive, send
+from asynqueue.packets import Packet
 from asynqueue.picklers import findPickler
 from asynqueue.runner import CallRunner
 from asynqueue.sharing import Door
+from asynqueue.streams import Receiver, send
 from asynqueue.tickets import Gate
 
 __all__ = ["ProcessUniverse"]
@@ -83,9 +84,10 @@ class ProcessUniverse:
         Answers packets until I am told to stop or the near side is gone.
         """
         self._courier = Courier(partial(self._send, connection))
+        receiver = Receiver(connection)
         while True:
             try:
-                packet = receive(connection)
+                packet = receiver.receive()
             except (EOFError, OSError):
                 return
             envelope, answer = self.answer(packet)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from asynqueue import packets
+from asynqueue import streams
 from tests.deeds import Broken, Fussy, Guarded
 
 LARGE = 100 << 20
@@ -151,8 +151,10 @@ def haltMidway(path):
 
         return readOrWrite
 
-    broken: Any = packets
-    broken.os = SimpleNamespace(write=limited(os.write), readv=limited(os.readv))
+    broken: Any = streams
+    broken.os = SimpleNamespace(
+        name=os.name, read=os.read, readv=limited(os.readv), writev=limited(os.writev)
+    )
 
 
 def large():

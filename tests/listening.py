@@ -18,11 +18,13 @@ class WatchingReactor(SteppedReactor):
     A stepped reactor that can be told to watch descriptors.
 
     @ivar readers: Those that it was told to.
+    @ivar writers: Those that it was told to for writing.
     """
 
     def __init__(self):
         super().__init__()
         self.readers: list[Any] = []
+        self.writers: list[Any] = []
 
     def addReader(self, reader):
         self.readers.append(reader)
@@ -32,10 +34,11 @@ class WatchingReactor(SteppedReactor):
             self.readers.remove(reader)
 
     def addWriter(self, writer):
-        raise NotImplementedError
+        self.writers.append(writer)
 
     def removeWriter(self, writer):
-        raise NotImplementedError
+        if writer in self.writers:
+            self.writers.remove(writer)
 
     def removeAll(self):
         raise NotImplementedError
@@ -44,7 +47,7 @@ class WatchingReactor(SteppedReactor):
         return list(self.readers)
 
     def getWriters(self):
-        return []
+        return list(self.writers)
 
 
 class Listener(logging.Handler):

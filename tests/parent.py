@@ -16,7 +16,7 @@ import threading
 
 from asynqueue import entry
 from asynqueue.messages import Call, Hello, pack
-from asynqueue.packets import receive, send
+from asynqueue.streams import Receiver, send
 from tests import deeds
 
 
@@ -51,7 +51,7 @@ def begin(method, what):
         tell(process.pid)
     else:
         send(near, pack(Hello(0)))
-        receive(near)
+        Receiver(near).receive()
         send(near, pack(Call(1, None), (do, (what,), {})))
     return near
 

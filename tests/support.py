@@ -18,12 +18,13 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from asynqueue.asking import PollerState
 from asynqueue.children import Child, getContext
 from asynqueue.entry import Settings
 from asynqueue.errors import ThreadError
 from asynqueue.messages import Call, Hello, pack, unpack
-from asynqueue.packets import receive, send
-from asynqueue.pollers import PollerState, ThreadPoller
+from asynqueue.pollers import LOOKING, ThreadPoller
+from asynqueue.streams import Receiver, send
 
 BOUND = 30.0
 """
@@ -121,24 +122,17 @@ class Messages:
     def send_bytes(self, message):
         self.waiting.append(bytes(message))
 
-    def recv_bytes(self, maxlength=None):
+    def recv_bytes(self):
         if not self.waiting:
             raise EOFError
-        if maxlength is not None and len(self.waiting[0]) > maxlength:
-            raise OSError("bad message length")
         return self.waiting.popleft()
-
-    def recv_bytes_into(self, view):
-        message = self.recv_bytes()
-        view[: len(message)] = message
-        return len(message)
 
 
 def crossed(packet):
     """
     @return: A packet as it is received when it has been sent.
     """
-    return receive(Messages(packet))
+    return Receiver(Messages(packet)).receive()
 
 
 def wrap(contents):
@@ -195,15 +189,11 @@ class StepConnection:
             self.onLook()
         return False
 
-    def recv_bytes(self, maxlength=None):
+    def recv_bytes(self):
         message = self._due.popleft()[1]
         if isinstance(message, BaseException):
             raise message
         return message
-
-    def recv_bytes_into(self, view):
-        view[:] = self.recv_bytes()
-        return len(view)
 
     def send_bytes(self, message):
         if self.closed:
@@ -242,16 +232,17 @@ class PollerCase(SynchronousTestCase):
         """
         @return: The bytes that were sent, one for each time that some were asked.
         """
-        sent = []
+        sent, receiver = [], Receiver(self.near.sent)
         while self.near.sent.waiting:
-            sent.append(unwrap(receive(self.near.sent)))
+            sent.append(unwrap(receiver.receive()))
         return sent
 
     def askInThread(self):
         """
-        Asks, and lets the two looks from the reactor find nothing.
+        Asks, and lets the time of the looks from the reactor pass with one.
         """
         d = self.ask(b"question")
+        self.reactor.rightNow += LOOKING
         self.reactor.turn()
         self.assertIs(self.poller.state, PollerState.WAITING)
         return d

@@ -27,7 +27,9 @@ FAR = (
     "picklers",
     "sharing",
     "contents",
+    "streams",
     "packets",
+    "rooms",
     "framing",
 )
 """

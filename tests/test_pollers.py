@@ -2,32 +2,49 @@
 How the near end of a pipe learns of an answer.
 """
 
+from multiprocessing import Pipe
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+from asynqueue.asking import PollerState
 from asynqueue.errors import ThreadError
 from asynqueue.interfaces import IPoller
+from asynqueue.pace import LONGEST, checkPace
 from asynqueue.packets import AT_ONCE
-from asynqueue.pollers import (
-    LONGEST,
-    POLLERS,
-    PollerState,
-    ThreadPoller,
-    checkPace,
-    makePoller,
-)
+from asynqueue.pollers import LOOKING, POLLERS, ThreadPoller, makePoller
+from asynqueue.streams import send
 from tests.fakes import StepPoller
+from tests.listening import WatchingReactor
+from tests.pipelining_contract import AnyOrderContract, PipeliningContract
 from tests.pollers_contract import PollerContract
-from tests.support import PollerCase, SteppedReactor
+from tests.support import PollerCase, StepLooper, SteppedReactor, wrap
 
 LONG = b"x" * AT_ONCE
 
 
-class ThreadPollerContractTests(PollerContract, TestCase):
+class ThreadPollerContractTests(PollerContract, PipeliningContract, TestCase):
     def makePoller(self, **kw):
         return ThreadPoller(**kw)
+
+
+class ThreadPollerAnyOrderTests(AnyOrderContract, SynchronousTestCase):
+    def makePoller(self):
+        self.reactor = SteppedReactor()
+        looper: Any = StepLooper()
+        self.looper = looper
+        return ThreadPoller(0.001, 1.10, self.reactor, looper)
+
+    def turnPoller(self):
+        if self.reactor.getDelayedCalls():
+            self.reactor.turn()
+            self.reactor.rightNow += LOOKING / 3
+        if self.looper.jobs and (self.isOver or self.answered > len(self.got)):
+            # An answer comes: it would be waited for.
+            attend = self.poller._end.attend
+            self.poller._end.attend = lambda *args: (self.pump(), attend(*args))[1]
+            self.looper.step()
 
 
 class FakePollerTests(SynchronousTestCase):
@@ -37,12 +54,42 @@ class FakePollerTests(SynchronousTestCase):
 
 
 class StepsTests(PollerCase):
+    def turns(self, n):
+        """
+        Lets the reactor turn, in no time.
+        """
+        for _ in range(n):
+            self.reactor.turn()
+
+    def answered(self, d, afterTurns=1):
+        """
+        The answer is there after some turns of the reactor, and is seen in the next.
+        """
+        self.turns(afterTurns - 1)
+        self.near.come(b"answer")
+        self.assertNoResult(d)
+        self.turns(1)
+        self.assertEqual(self.successResultOf(d), b"answer")
+
+    def answeredByThread(self, d, seconds):
+        """
+        The answer comes after a time, while the thread waits.
+        """
+        self.reactor.rightNow += seconds
+        self.near.come(b"answer")
+        self.looper.step()
+        self.assertEqual(self.successResultOf(d), b"answer")
+
     def test_states(self):
         """The state tells what the poller does, from look to look."""
         states = [self.poller.state]
         d = self.ask(b"question")
+        d.addCallback(lambda _: states.append(self.poller.state))
         states.append(self.poller.state)
-        self.reactor.turn()
+        self.turns(1)
+        states.append(self.poller.state)
+        self.reactor.rightNow += LOOKING
+        self.turns(1)
         states.append(self.poller.state)
         self.near.come(b"answer")
         self.looper.step()
@@ -55,34 +102,83 @@ class StepsTests(PollerCase):
             [
                 PollerState.IDLE,
                 PollerState.LOOKING,
+                PollerState.LOOKING,
                 PollerState.WAITING,
+                PollerState.ANSWERING,
                 PollerState.IDLE,
                 PollerState.DISCONNECTED,
             ],
         )
 
-    def test_firstLook(self):
-        """An answer that is there right after sending needs no turn, no thread."""
-        self.near.come(b"answer")
-        self.assertEqual(self.successResultOf(self.ask(b"q")), b"answer")
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.assertEqual(self.near.looks, [(0, 0)])
+    def test_looks(self):
+        """An answer that comes soon is seen by a look, one in each turn."""
+        for n in (1, 2, 10):
+            self.near.looks.clear()
+            self.answered(self.ask(b"question"), n)
+            self.assertEqual(self.near.looks, [(0, 0)] * n)
+            self.assertEqual(self.reactor.getDelayedCalls(), [])
+            self.assertFalse(self.looper.jobs)
 
-    def test_secondLook(self):
-        """One that is there in the reactor's next turn needs no thread."""
-        d = self.ask(b"question")
-        self.assertNoResult(d)
-        self.near.come(b"answer")
-        self.reactor.turn()
-        self.assertEqual(self.successResultOf(d), b"answer")
-        self.assertEqual(self.near.looks, [(0, 0), (0, 0)])
+    def test_noMoreLooks(self):
+        """After a time the reactor looks no more, and the thread waits."""
+        self.ask(b"question")
+        self.turns(10)
         self.assertFalse(self.looper.jobs)
-
-    def test_noThirdLook(self):
-        """After that the reactor looks no more."""
-        self.askInThread()
+        self.reactor.rightNow += LOOKING
+        self.turns(1)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(len(self.looper.jobs), 1)
+
+    def test_oneLook(self):
+        """If the last answer took longer, the reactor looks once for the next."""
+        self.answeredByThread(self.askInThread(), LOOKING)
+        d = self.ask(b"question")
+        self.turns(1)
+        self.assertEqual(len(self.looper.jobs), 1)
+        self.answeredByThread(d, LOOKING)
+        self.answered(self.ask(b"question"))
+        # Soon again.
+        self.answered(self.ask(b"question"), 10)
+
+    def test_soonByThread(self):
+        """An answer that came soon though the thread got it counts as soon."""
+        self.answeredByThread(self.askInThread(), LOOKING)
+        d = self.ask(b"question")
+        self.turns(1)
+        self.answeredByThread(d, LOOKING / 2)
+        self.answered(self.ask(b"question"), 10)
+
+    def test_eachAnew(self):
+        """The time of the looks begins with each answer, if more are asked."""
+        near, far = Pipe()
+        self.addCleanup(far.close)
+        self.successResultOf(self.poller.hangUp())
+        self.poller.connect(near)
+        ds = [self.ask(b"question") for _ in range(3)]
+        for d in ds:
+            self.reactor.rightNow += LOOKING * 0.9
+            self.turns(1)
+            send(far, wrap(b"answer"))
+            self.turns(1)
+            self.assertEqual(self.successResultOf(d), b"answer")
+        self.assertFalse(self.looper.jobs)
+        self.successResultOf(self.poller.hangUp())
+
+    def test_oneAtATime(self):
+        """
+        A pipe that may block has one packet in it at a time; what was asked meanwhile
+        follows.
+        """
+        ds = [self.ask(b"%d" % n) for n in range(3)]
+        for n, d in enumerate(ds):
+            self.assertEqual(self.sent(), [b"%d" % n])
+            self.near.come(b"answer %d" % n)
+            if self.looper.jobs:
+                self.looper.step()
+            else:
+                self.turns(1)
+            self.assertEqual(self.successResultOf(d), b"answer %d" % n)
+        self.assertEqual(self.sent(), [])
 
     def test_longPacket(self):
         """What may take long to send is sent by the thread, not the reactor."""
@@ -100,18 +196,11 @@ class StepsTests(PollerCase):
 
     def test_longAnswer(self):
         """What may take long to read is read by the thread, not the reactor."""
-        for turns in (0, 1, 2):
-            self.connect(0.001, 1.10)
-            if turns:
-                d = self.ask(b"question")
+        for n in (0, 1):
+            d = self.ask(b"question")
+            self.turns(n)
             self.near.come(LONG)
-            if turns == 0:
-                d = self.ask(b"question")
-            elif turns == 1:
-                self.reactor.turn()
-            else:
-                self.near.come(b"no more")
-                self.reactor.turn()
+            self.turns(1)
             self.assertNoResult(d)
             self.looper.step()
             self.assertEqual(self.successResultOf(d), LONG)
@@ -119,8 +208,12 @@ class StepsTests(PollerCase):
     def test_broken(self):
         """A pipe that breaks while it is read from fails what is asked."""
         for error in (EOFError(), ConnectionResetError()):
+            self.connect(0.001, 1.10)
+            d = self.ask(b"question")
             self.near.come(error)
-            self.failureResultOf(self.ask(b"question"), type(error))
+            self.turns(1)
+            self.failureResultOf(d, type(error))
+            self.connect(0.001, 1.10)
             d = self.askInThread()
             self.near.come(error)
             self.looper.step()
@@ -139,7 +232,8 @@ class StepsTests(PollerCase):
         self.looper.stop()
         self.failureResultOf(self.ask(LONG), ThreadError)
         d = self.ask(b"question")
-        self.reactor.turn()
+        self.reactor.rightNow += LOOKING
+        self.turns(1)
         self.failureResultOf(d, ThreadError)
         self.successResultOf(self.poller.hangUp())
 
@@ -149,18 +243,18 @@ class StepsTests(PollerCase):
         ended: list[Any] = []
 
         def third():
-            if len(self.near.looks) == 5:
+            if len(self.near.looks) == 4:
                 self.poller.hangUp().addCallback(ended.append)
 
         self.near.onLook = third
         self.looper.step()
         self.failureResultOf(d, EOFError)
         self.assertEqual(ended, [None])
-        self.assertEqual(len(self.near.looks), 5)
+        self.assertEqual(len(self.near.looks), 4)
         self.assertTrue(self.near.closed)
 
-    def test_nothingLeftOfSecondLook(self):
-        """To hang up before the second look is to call that off."""
+    def test_nothingLeftOfLook(self):
+        """To hang up before a look is to call that off."""
         d = self.ask(b"question")
         self.successResultOf(self.poller.hangUp())
         self.failureResultOf(d, EOFError)
@@ -177,11 +271,9 @@ class MakePollerTests(SynchronousTestCase):
     def test_byName(self):
         """A poller can be had by name, at the pace that is given."""
         for name in POLLERS:
-            poller = makePoller(name, 0.002, 1.2, SteppedReactor())
+            poller = makePoller(name, 0.002, 1.2, WatchingReactor())
             self.assertEqual((poller.interval, poller.backoff), (0.002, 1.2))
-        self.assertIsInstance(
-            makePoller("thread", 0.001, 1.1, SteppedReactor()), ThreadPoller
-        )
+            self.assertIs(type(poller), POLLERS[name])
 
     def test_unknownName(self):
         """An unknown name is refused, with those that are known."""

@@ -6,19 +6,17 @@ import logging
 import os
 import pickle
 from multiprocessing import Pipe
-from types import SimpleNamespace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IReadDescriptor
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from asynqueue import reporting, reports
 from asynqueue.framing import header
 from asynqueue.reporting import pieces, seal
-from asynqueue.reports import Reports, Sifter, canBeHeard, levelsHere
+from asynqueue.reports import Reports, Sifter, levelsHere
 from tests.listening import Listener, WatchingReactor
 from tests.support import leavesNothing
 from tests.test_framing import cut, take
@@ -64,13 +62,6 @@ class SifterTests(SynchronousTestCase):
 
 
 class HeardTests(SynchronousTestCase):
-    def test_reactors(self):
-        """Nothing is heard where the reactor cannot watch a pipe."""
-        self.assertTrue(canBeHeard(WatchingReactor()))
-        self.assertFalse(canBeHeard(Clock()))
-        self.patch(reports, "os", SimpleNamespace(name="nt"))
-        self.assertFalse(canBeHeard(WatchingReactor()))
-
     def test_levels(self):
         """The levels are the root's, and those of loggers with one of their own."""
         Listener(self, "told.levels", 17)
