@@ -146,7 +146,7 @@ class WorkerContract(ContractTools):
         Many items come in order, however they are read, and their end or the error
         after them.
         """
-        worker, n = self.getWorker(), 2000
+        worker, n = self.getWorker(), 500
         _, dr = yield self.outcome(worker, calls.count, n)
         items = []
         for d in dr:

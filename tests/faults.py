@@ -163,6 +163,6 @@ def large():
 
 
 def smallAndLarge():
-    """A generator of two items."""
+    """A generator of two items, the second of which is large in two places."""
     yield "small"
-    yield large()
+    yield bytes(LARGE), bytes(LARGE)

@@ -3,6 +3,7 @@ A worker process's loop, beside a reactor.
 """
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -68,10 +69,15 @@ class SpawnTests(SynchronousTestCase):
         """
         Checks what an iterator of the process goes on with, and that it ends.
         """
-        for item in items:
-            answer, got = self.line.ask(Next(2, ID))
-            self.assertEqual((answer.status, got), (Status.RESULT, item))
+        self.assertEqual([self.take(ID) for _ in items], [*items])
         self.assertIs(self.line.ask(Next(3, ID))[0].status, Status.NONE)
+
+    def take(self, ID):
+        """
+        @return: The next item of an iterator of the process.
+        """
+        (pickled,) = self.line.ask(Next(2, ID))[1].pickles
+        return pickle.loads(pickled)
 
     def test_results(self):
         """A call's result is what its Deferred or coroutine comes to, if any."""
@@ -119,7 +125,7 @@ class SpawnTests(SynchronousTestCase):
         self.assertEqual(call, (Status.RESULT, True))
         iteration = self.line.call(iter, deeds.inReactorThread, None)[1]
         self.assertEqual(iteration.first, [True])
-        self.assertEqual(self.line.ask(Next(2, iteration.ID))[1], True)
+        self.assertEqual(self.take(iteration.ID), True)
         self.assertEqual(self.line.call(deeds.dribble), (Status.RESULT, 3))
 
     def test_reactorStopped(self):

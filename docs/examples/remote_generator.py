@@ -3,8 +3,8 @@ A generator in a worker process feeds a consumer here, no faster than that can t
 
 The consumer writes to a file. A disk may be slow, so it writes in a thread, some
 lines at a time, and has its producer pause meanwhile. The producer then asks the
-process for no items, so the generator stands still over there. However much it has
-to give, no more is ever held here than those lines.
+process for no items, so the generator soon stands still over there. However much it
+has to give, no more is ever held here than those lines and some that came with them.
 
     python remote_generator.py [FILE]
 """
@@ -29,7 +29,7 @@ Primes below this are looked for.
 
 def primes(limit: int) -> Iterator[int]:
     """
-    Runs in a worker process, from one item to the next whenever one is wanted.
+    Runs in a worker process, from one item to the next while some are wanted.
 
     @return: An iterator of the primes below a limit.
     """
