@@ -28,8 +28,9 @@ class Lifeline:
 
     def do_next(self, ID: int) -> "Deferred[Any]":
         """
-        Does a next call of an iterator held by my process, over the pipe. It
-        comes before the calls that wait, but takes turns with them.
+        Does a next call of an iterator held by my process: over the pipe, unless
+        the item is here already. It comes before the calls that wait, but takes
+        turns with them.
 
         @param ID: The unique integer by which the process knows the iterator.
         @return: A Deferred that fires with the item. It fails with

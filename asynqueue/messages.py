@@ -253,9 +253,20 @@ def _load(rest: Packet) -> Any:
     rest.clear()
     if contents is None or None in buffers:
         raise MemoryError("It is larger than the memory that is left here")
-    if len(contents) <= LONG:
-        return pickle.loads(contents, buffers=buffers)
-    return pickle.Unpickler(Source(contents), buffers=buffers).load()
+    return load(contents, buffers)
+
+
+def load(pickled: Any, buffers: list[Any]) -> Any:
+    """
+    Loads a pickle. Where that takes long, other threads have their turns meanwhile.
+
+    @param pickled: C{bytes}, or a C{memoryview} of single bytes.
+    @param buffers: A list of its large buffers.
+    @raise Exception: whatever loading it raises.
+    """
+    if len(pickled) <= LONG:
+        return pickle.loads(pickled, buffers=buffers)
+    return pickle.Unpickler(Source(pickled), buffers=buffers).load()
 
 
 def describe(exception: BaseException) -> str:

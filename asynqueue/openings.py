@@ -42,7 +42,8 @@ Ask = Callable[[int, int], "Deferred[Outcome]"]
 """
 Has items of an iterator taken. It is called with the iterator's ID and how many are
 wanted at most, and returns a Deferred that fires with what came of it:
-C{Status.RESULT} and a list of callables that return the items, at least one;
+C{Status.RESULT} and a list of callables that return the items, or Deferreds of those
+that take long to be loaded, at least one;
 C{Status.NONE} at the end; or C{Status.ERROR} and an exception. It fails if the place is
 gone.
 """
@@ -78,6 +79,7 @@ class Opening:
         self._here: deque[Callable[[], Any]] = deque()
         self._waiters: deque[Deferred[Any]] = deque()
         self._isAsked = False
+        self._loading = 0
         self._taken = 1
         self._few = 0
         self._turn = 0.0
@@ -87,7 +89,7 @@ class Opening:
         """
         C{True} if somebody waits for an item.
         """
-        return bool(self._waiters)
+        return bool(self._waiters or self._loading)
 
     def next(self) -> Any:
         """
@@ -104,6 +106,7 @@ class Opening:
         ):
             return self._take()
         d: Deferred[Any] = Deferred()
+        d.addCallback(lambda _: self._take())
         self._waiters.append(d)
         if isHere:
             self._reactor.callFromThread(self._goOn)
@@ -132,15 +135,10 @@ class Opening:
             if d.called:
                 # He waits no more.
                 continue
-            if not self._here:
-                d.errback(self.after())
-                continue
-            try:
-                item = self._take()
-            except UnpicklingError:
-                d.errback(Failure())
+            if self._here:
+                d.callback(None)
             else:
-                d.callback(item)
+                d.errback(self.after())
         if self._waiters and not self._isAsked:
             self._askForMore()
 
@@ -150,10 +148,21 @@ class Opening:
         if len(self._here) < self._few and self.isOpen and not self._isAsked:
             self._askForMore()
         try:
-            return load()
+            item = load()
         except UnpicklingError:
             self.drop()
             raise
+        if isinstance(item, Deferred):
+            self._loading += 1
+            item.addBoth(self._loaded)
+        return item
+
+    def _loaded(self, result: Any) -> Any:
+        self._loading -= 1
+        self.isInUse = True
+        if isinstance(result, Failure):
+            self.drop()
+        return result
 
     def _askForMore(self) -> None:
         self._isAsked = True

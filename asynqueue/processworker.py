@@ -261,7 +261,9 @@ class ProcessWorker(Figures, Lifeline):
             self.state, self.death = WorkerState.UP, None
             self._isNew(self._starter.newChild(self.ID))
             channel = Channel(self.process, self._poller, self._reactor, self.prefetch)
-            iterators = RemoteIterators(channel, self._reactor, self._readAhead)
+            iterators = RemoteIterators(
+                channel, self._reactor, self._looper, self._readAhead
+            )
             life = self._life = Life(
                 channel,
                 self._record,

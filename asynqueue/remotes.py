@@ -2,7 +2,6 @@
 Iterators that live in a worker process.
 """
 
-import pickle
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,8 +11,9 @@ from twisted.python.failure import Failure
 
 from asynqueue.batches import MOST
 from asynqueue.channel import Channel
-from asynqueue.errors import WorkerDied
-from asynqueue.messages import Close, Items, Next, Status, pack
+from asynqueue.errors import UnpicklingError, WorkerDied
+from asynqueue.looper import ThreadLooper
+from asynqueue.messages import LONG, Close, Items, Next, Status, load, pack
 from asynqueue.openings import OpenIterators, Outcome
 from asynqueue.replies import Reply, loaded
 from asynqueue.requests import Line
@@ -25,12 +25,20 @@ class RemoteIterators(OpenIterators):
     their items.
     """
 
-    def __init__(self, channel: Channel, reactor: Any, readAhead: bool = True) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        reactor: Any,
+        looper: ThreadLooper,
+        readAhead: bool = True,
+    ) -> None:
         """
+        @param looper: Has a thread, by which items are loaded that are long.
         @param readAhead: C{False} to have each item taken only when it is asked for.
         """
         super().__init__(self._askFor, self._endIn, reactor)
         self._channel = channel
+        self._looper = looper
         self._most = MOST if readAhead else 1
 
     def abandon(self) -> None:
@@ -61,11 +69,26 @@ class RemoteIterators(OpenIterators):
     def _read(self, reply: Reply, ID: int) -> Outcome:
         status, result = reply.result()
         if status is Status.RESULT:
-            return status, _loaders(result)
+            return status, self._loaders(result)
         if status is Status.ERROR and reply.answer.status is Status.RESULT:
             # The items are lost; the iterator goes on.
             self.close(ID)
         return status, result
+
+    def _loaders(self, items: Items) -> list[Callable[[], Any]]:
+        """
+        @return: For each item, a callable to be called once, that returns it, or a
+            Deferred of it.
+        """
+        *pickles, last = items.pickles
+        loads: list[Callable[[], Any]]
+        loads = [partial(loaded, load, pickled, []) for pickled in pickles]
+        loads.append(partial(loaded, load, last, items.buffers))
+        if len(last) > LONG:
+            # No other can be, as it would have been the last.
+            d = self._looper.deferToThread(_tried, loads.pop())
+            loads.append(lambda: d.addCallback(lambda tried: tried()))
+        return loads
 
     def _processEnded(self, failure: Failure, call: str) -> Failure:
         return Failure(self._died(call))
@@ -74,13 +97,13 @@ class RemoteIterators(OpenIterators):
         return self._channel.died(f", and with it the iterator of {call}")
 
 
-def _loaders(items: Items) -> list[Callable[[], Any]]:
+def _tried(load: Callable[[], Any]) -> Callable[[], Any]:
     """
-    @return: For each item, a callable to be called once, that loads it.
+    @return: A callable that returns what was loaded, or raises why it could not be.
     """
-    *pickles, last = items.pickles
-    withBuffers = partial(pickle.loads, buffers=items.buffers)
-    return [
-        *[partial(loaded, pickle.loads, pickled) for pickled in pickles],
-        partial(loaded, withBuffers, last),
-    ]
+    try:
+        item = load()
+    except UnpicklingError as error:
+        failure = Failure(error)
+        return failure.raiseException
+    return lambda: item

@@ -5,6 +5,7 @@ read: both sides, with a pipe and a time that the test steps.
 
 import pickle
 from collections import deque
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,32 +15,34 @@ from twisted.trial.unittest import SynchronousTestCase
 from asynqueue.batches import SIZE, TIME
 from asynqueue.contents import OUT_OF_BAND
 from asynqueue.errors import UnpicklingError, WorkerDied
-from asynqueue.messages import Iteration, Next, Status, unpack
+from asynqueue.messages import LONG, Iteration, Next, Status, unpack
 from asynqueue.openings import SLICE
 from asynqueue.remotes import RemoteIterators
 from asynqueue.replies import openReply
 from tests import deeds
 from tests.fakes import Reactor
-from tests.support import crossed
+from tests.support import StepLooper, crossed
 from tests.test_batches import Far, Slow
 
-LONG = 10.0
+AGES = 10.0
 KINDS = {
     "quick": lambda i: i,
     "not so quick": lambda i: Slow(i, 0.4 * TIME),
-    "slow": lambda i: Slow(i, LONG),
+    "slow": lambda i: Slow(i, AGES),
     "long": lambda i: str(i % 10) * (SIZE // 3),
+    "very long": lambda i: str(i % 10) * (LONG + 1),
     "large": lambda i: bytes((i % 256,)) * OUT_OF_BAND,
 }
 ENDS = {
     "end": (StopIteration(), None),
-    "slow end": (Slow(StopIteration(), LONG), None),
+    "slow end": (Slow(StopIteration(), AGES), None),
     "error": (ValueError("enough"), ValueError),
-    "slow error": (Slow(ValueError("enough"), LONG), ValueError),
+    "slow error": (Slow(ValueError("enough"), AGES), ValueError),
     "not to be pickled": (deeds.Closed(), pickle.PicklingError),
     "not to be loaded": (deeds.Bomb(), UnpicklingError),
+    "not to be loaded and long": (["x" * LONG, deeds.Bomb()], UnpicklingError),
 }
-ACTIONS = ["read", "read much", "answer", "turn", "time"]
+ACTIONS = ["read", "read much", "answer", "turn", "time", "load"]
 
 
 class Pipe:
@@ -93,7 +96,9 @@ class Example(Far):
         self.iterators[7] = iter([*items, end])
         self.pipe = Pipe()
         self.reactor = Reactor()
-        self.near = RemoteIterators(self.pipe, self.reactor)  # type: ignore[arg-type]
+        self.looper = StepLooper()
+        places: Any = (self.pipe, self.reactor, self.looper)
+        self.near = RemoteIterators(*places)
         self.dr = self.near.deferator(Iteration(7, ["first"]), "call")
         self.produced = self.here = self.allowed = 0
         self.isTooFarAhead = False
@@ -112,7 +117,7 @@ class Example(Far):
         come = len(self.found) + 2
         self.isTooFarAhead |= self.produced > come + 1.5 * come
         outcome = super().take(ID)
-        if self.now - start >= LONG:
+        if self.now - start >= AGES:
             sent = sum(map(self.count, self.courier.sent))
             same(self.here + sent, before, "that nothing waits for a slow item")
         return outcome
@@ -166,6 +171,8 @@ class Example(Far):
             self.allow(20 if action == "read much" else 1)
         elif action == "answer" and self.pipe.asked:
             self.answer()
+        elif action == "load" and self.looper.jobs:
+            self.looper.step()
         elif action == "turn":
             self.reactor.advance(0)
         elif action == "time":
@@ -178,6 +185,7 @@ class Example(Far):
                 break
             self.allow(10**9)
             self.do("answer")
+            self.do("load")
             self.do("turn")
         same(self.ended, True, "that the reader comes to an end")
 
