@@ -214,6 +214,32 @@ class ManyTests(OpeningsCase):
             self.assertEqual(found, ["first", *items[:place]])
             self.assertEqual(self.requests, [("ask", 1), ("end", 1)])
 
+    def test_loading(self):
+        """
+        One that takes long to be loaded comes as a Deferred, in its turn. While it is
+        waited for its iterator is in use; if it fails, that is closed.
+        """
+        error = UnpicklingError("not loaded")
+        for isLoaded in (True, False):
+            self.setUp()
+            loading: Deferred[object] = Deferred()
+            items: list[object] = []
+            done = Deferred.fromCoroutine(asyncLoop(self.dr, items, 3))
+            self.come("a", loading, "b")
+            self.iterators.drained()
+            for _ in range(3):
+                self.reactor.advance(LINGER)
+            self.assertEqual((items, self.requests), (["first", "a"], [("ask", 1)]))
+            if isLoaded:
+                loading.callback("loaded")
+                self.successResultOf(done)
+                self.assertEqual(items, ["first", "a", "loaded"])
+                self.dr.stop()
+            else:
+                loading.errback(error)
+                self.failureResultOf(done, UnpicklingError)
+            self.assertEqual(self.requests, [("ask", 1), ("end", 1)])
+
     def test_stop(self):
         """
         stop() closes it at once, drops what is here, and what comes later.
