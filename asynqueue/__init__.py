@@ -75,6 +75,7 @@ imports only from those listed below it:
   - C{children}: starting, watching and ending processes
   - C{reports}: what worker processes tell beside their answers
   - C{pollers}: how the near end of a pipe learns of an answer
+  - C{reactorpoller}: how it does from the reactor itself
   - C{asking}: what is asked and not answered yet
   - C{ends}: the near end of a pipe, which nobody waits for
   - C{pace}: how often a thread looks

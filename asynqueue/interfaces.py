@@ -179,11 +179,10 @@ class IPoller(Interface):
         """
         Sends a packet.
 
-        I may be asked again before I have answered. Each packet is given its answer in
-        its turn. What is asked then has to be short, at most a message of
-        L{AT_ONCE<asynqueue.packets.AT_ONCE>} bytes, lest the two ends wait for each
-        other to read. What the pipe has no room for I keep until there is some. What
-        is asked while I fire Deferreds I send when I have fired all that can be.
+        I may be asked again before I have answered, but only by packets that are short,
+        at most L{AT_ONCE<asynqueue.packets.AT_ONCE>} bytes. Each is given its answer in
+        its turn. What the pipe has no room for I keep until there is some. What is
+        asked while I fire Deferreds I send when I have fired all that can be.
 
         @param packet: A L{packet<asynqueue.packets>}: a list of its parts, which
             I use up.

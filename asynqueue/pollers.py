@@ -13,6 +13,7 @@ from asynqueue.asking import Asker, PollerState
 from asynqueue.interfaces import IPoller
 from asynqueue.looper import ThreadLooper
 from asynqueue.pace import checkPace, intervals
+from asynqueue.reactorpoller import ReactorPoller
 from asynqueue.reactors import theReactor
 
 PollerFactory = Callable[..., Any]
@@ -143,7 +144,10 @@ class ThreadPoller(Asker):
         super()._answer(failure)
 
 
-POLLERS: dict[str, PollerFactory] = {"thread": ThreadPoller}
+POLLERS: dict[str, PollerFactory] = {
+    "thread": ThreadPoller,
+    "reactor": ReactorPoller,
+}
 """
 The strategies that can be chosen by name.
 """

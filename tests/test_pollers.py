@@ -3,6 +3,7 @@ How the near end of a pipe learns of an answer.
 """
 
 from multiprocessing import Pipe
+from select import select
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -14,6 +15,7 @@ from asynqueue.interfaces import IPoller
 from asynqueue.pace import LONGEST, checkPace
 from asynqueue.packets import AT_ONCE
 from asynqueue.pollers import LOOKING, POLLERS, ThreadPoller, makePoller
+from asynqueue.reactorpoller import ReactorPoller
 from asynqueue.streams import send
 from tests.fakes import StepPoller
 from tests.listening import WatchingReactor
@@ -27,6 +29,11 @@ LONG = b"x" * AT_ONCE
 class ThreadPollerContractTests(PollerContract, PipeliningContract, TestCase):
     def makePoller(self, **kw):
         return ThreadPoller(**kw)
+
+
+class ReactorPollerContractTests(PollerContract, PipeliningContract, TestCase):
+    def makePoller(self, **kw):
+        return ReactorPoller(**kw)
 
 
 class ThreadPollerAnyOrderTests(AnyOrderContract, SynchronousTestCase):
@@ -45,6 +52,19 @@ class ThreadPollerAnyOrderTests(AnyOrderContract, SynchronousTestCase):
             attend = self.poller._end.attend
             self.poller._end.attend = lambda *args: (self.pump(), attend(*args))[1]
             self.looper.step()
+
+
+class ReactorPollerAnyOrderTests(AnyOrderContract, SynchronousTestCase):
+    def makePoller(self):
+        self.reactor = WatchingReactor()
+        return ReactorPoller(reactor=self.reactor)
+
+    def turnPoller(self):
+        read, write, _ = select(self.reactor.readers, self.reactor.writers, [], 0)
+        for poller in write:
+            poller.doWrite()
+        for poller in read:
+            poller.doRead()
 
 
 class FakePollerTests(SynchronousTestCase):
@@ -274,6 +294,7 @@ class MakePollerTests(SynchronousTestCase):
             poller = makePoller(name, 0.002, 1.2, WatchingReactor())
             self.assertEqual((poller.interval, poller.backoff), (0.002, 1.2))
             self.assertIs(type(poller), POLLERS[name])
+        self.assertEqual(POLLERS, {"thread": ThreadPoller, "reactor": ReactorPoller})
 
     def test_unknownName(self):
         """An unknown name is refused, with those that are known."""
@@ -306,6 +327,7 @@ class MakePollerTests(SynchronousTestCase):
             for f, others in (
                 (checkPace, {}),
                 (ThreadPoller, {"reactor": SteppedReactor()}),
+                (ReactorPoller, {"reactor": WatchingReactor()}),
                 (makePoller, {"poller": StepPoller, "reactor": SteppedReactor()}),
             ):
                 pace = {"interval": interval, "backoff": backoff}
