@@ -24,8 +24,8 @@ imports only from those listed below it:
   - C{rivals}: other libraries among them
   - C{contender}: what a library has to do to be measured
   - C{ampoules}: what the processes of one of them do
-  - C{chores}: what workers are called for when they are measured
   - C{floor}: a ping-pong over a bare pipe
+  - C{chores}: what workers are called for when they are measured
   - C{apart}: functions called in fresh processes, for a bounded time
   - C{printing}: how items are read, and results and errors printed
   - C{lines}: lines read from standard input and written to standard output

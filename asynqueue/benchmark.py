@@ -9,11 +9,11 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asynqueue.charts import NoCharts, draw, requireCharts
+from asynqueue.charts import Bars, Curves, NoCharts, draw, requireCharts
 from asynqueue.children import getContext
 from asynqueue.lines import OUT, encode, makeBar, writeAll
 from asynqueue.loads import Load, theLoads
@@ -54,14 +54,21 @@ def listing(loads: Mapping[str, Load]) -> str:
     return align(rows, 2)
 
 
-def checkFile(path: str) -> None:
+def checkFiles(args: argparse.Namespace) -> None:
     """
-    @raise Refused: if there cannot be such a file. It would be a pity to learn that
-        after half an hour.
+    @raise Refused: if what was asked for cannot be drawn, or written where it is to
+        be. It would be a pity to learn that after half an hour.
     """
-    place = Path(path).parent
-    if not os.access(place, os.W_OK) or Path(path).is_dir():
-        raise Refused(f"{path} cannot be written")
+    if args.chart is not None:
+        try:
+            requireCharts()
+        except NoCharts as error:
+            raise Refused(str(error)) from error
+    for path in (args.json, args.chart):
+        if path not in (None, "-") and (
+            not os.access(Path(path).parent, os.W_OK) or Path(path).is_dir()
+        ):
+            raise Refused(f"{path} cannot be written")
 
 
 def run(args: argparse.Namespace, onSignals: Callable[[Any], None]) -> int:
@@ -77,7 +84,19 @@ def run(args: argparse.Namespace, onSignals: Callable[[Any], None]) -> int:
         writeAll(OUT, encode(listing(loads)))
         return 0
     tournament, chosen, about = prepare(args, loads)
-    bar = makeBar(tournament.total)
+    follow(tournament.run(), tournament.total, onSignals)
+    show(args, tournament, chosen, about)
+    return 0
+
+
+def follow(steps: Iterator[str], total: int, onSignals: Callable[[Any], None]) -> None:
+    """
+    Goes through steps, with a progress bar if there is a terminal for it.
+
+    @param total: How many there are.
+    @param onSignals: As of L{run}.
+    """
+    bar = makeBar(total)
 
     def leave(status: int) -> None:
         # The process of the trial that runs ends when I do.
@@ -86,14 +105,12 @@ def run(args: argparse.Namespace, onSignals: Callable[[Any], None]) -> int:
         os._exit(status)
 
     onSignals(leave)
-    for step in tournament.run():
+    for step in steps:
         if bar is not None:
             bar.set_description_str(step)
             bar.update()
     if bar is not None:
         bar.close()
-    show(args, tournament, chosen, about)
-    return 0
 
 
 def prepare(
@@ -108,13 +125,9 @@ def prepare(
     contenders = choose("contender", args.contenders, TITLES)
     try:
         method = getContext(args.start_method).get_start_method()
-        if args.chart is not None:
-            requireCharts()
-    except (ValueError, NoCharts) as error:
+    except ValueError as error:
         raise Refused(str(error)) from error
-    for path in (args.json, args.chart):
-        if path not in (None, "-"):
-            checkFile(path)
+    checkFiles(args)
     settings = {"workers": args.workers, "cores": cores(), "quick": args.quick}
     about = {
         **settings,
@@ -140,15 +153,31 @@ def show(
     """
     results = tournament.results
     text = introduction(tournament, about)
+    text += table(results, loads) + "\n" + boundsTable(results, loads)
+    told = report(tournament, loads, about)
+    write(args, text, told, panels(results, loads))
+
+
+def write(
+    args: argparse.Namespace,
+    text: str,
+    told: Mapping[str, Any],
+    drawn: Sequence[Bars | Curves],
+) -> None:
+    """
+    Writes, as was asked for, a text, the same as JSON, and a chart.
+
+    @param text: The text, whose first line is the title of the chart.
+    @param told: What is written as JSON.
+    @param drawn: The panels of the chart, which is not drawn if there are none.
+    """
+    printed = text
     if args.json is not None:
-        told = json.dumps(report(tournament, loads, about), indent=1) + "\n"
+        asJson = json.dumps(told, indent=1) + "\n"
         if args.json == "-":
-            text = told
+            printed = asJson
         else:
-            Path(args.json).write_text(told)
-    if args.json != "-":
-        text += table(results, loads) + "\n" + boundsTable(results, loads)
-    writeAll(OUT, encode(text))
-    drawn = panels(results, loads)
+            Path(args.json).write_text(asJson)
+    writeAll(OUT, encode(printed))
     if args.chart is not None and drawn:
         draw(args.chart, text.partition("\n")[0], drawn)

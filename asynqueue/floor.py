@@ -4,10 +4,12 @@ pipe of C{multiprocessing}. No library can be quicker.
 """
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
+
+from asynqueue.chores import nap
 
 PING = 40
 """
@@ -23,16 +25,28 @@ def echo(connection: Any) -> None:
         connection.send_bytes(message)
 
 
-@contextmanager
-def bareProcess(method: str | None = None) -> Iterator[Any]:
+def napWhenTold(connection: Any) -> None:
     """
-    Runs L{echo} in a process, and provides this end of the pipe to it.
+    Naps for as many seconds as each message that comes has written out, and sends
+    back likewise how long that has really taken, until an empty message comes.
+    """
+    while message := connection.recv_bytes():
+        connection.send_bytes(str(nap(float(message))).encode())
+
+
+@contextmanager
+def bareProcess(
+    method: str | None = None, work: Callable[[Any], None] = echo
+) -> Iterator[Any]:
+    """
+    Runs a process, and provides this end of the pipe to it.
 
     @param method: The name of the start method, C{None} for the platform's own.
+    @param work: What it does with its end, until an empty message comes.
     """
     context: Any = multiprocessing.get_context(method)
     here, there = context.Pipe()
-    process = context.Process(target=echo, args=(there,))
+    process = context.Process(target=work, args=(there,))
     process.start()
     there.close()
     try:

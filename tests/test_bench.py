@@ -3,20 +3,12 @@ The command C{bench}, as its users run it.
 """
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
-import psutil
-from twisted.trial.unittest import SynchronousTestCase
-
 from asynqueue.__main__ import parse, runBench
+from tests.measuring import MeasuringTestCase
 from tests.test_main import ArgumentsTestCase
-from tests.test_program import BOUND, TOP, left
 
 
 class ArgumentsTests(ArgumentsTestCase):
@@ -61,29 +53,14 @@ class ArgumentsTests(ArgumentsTestCase):
         self.assertIn("pip install 'asynqueue[bench]'", told)
 
 
-class ProgramTests(SynchronousTestCase):
-    def command(self, text):
-        return [sys.executable, "-m", "asynqueue", "bench", *text.split()]
-
-    def bench(self, text):
-        """
-        @return: What was written to standard output and standard error, and the
-            exit status.
-        """
-        done = subprocess.run(
-            self.command(text),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=BOUND,
-            cwd=TOP,
-        )
-        return done.stdout, done.stderr, done.returncode
+class ProgramTests(MeasuringTestCase):
+    name = "bench"
 
     def test_measured(self):
         """A quick run of some loads has a table, JSON and a chart to show."""
         place = Path(self.mktemp()).absolute()
         place.mkdir()
-        out, err, status = self.bench(
+        out, err, status = self.measure(
             "--quick --rounds 2 --contenders asynqueue,executor,ancestor,pipe "
             "--loads one,items,memory "
             f"--json {place / 'x.json'} --chart {place / 'x.svg'}"
@@ -111,7 +88,7 @@ class ProgramTests(SynchronousTestCase):
 
     def test_json(self):
         """JSON takes the place of the table if no file is named."""
-        out, err, status = self.bench(
+        out, err, status = self.measure(
             "--quick --rounds 1 --contenders pipe --loads start --json"
         )
         self.assertEqual((err, status), ("", 0))
@@ -120,7 +97,7 @@ class ProgramTests(SynchronousTestCase):
 
     def test_list(self):
         """What there is to choose can be listed."""
-        out, err, status = self.bench("--list")
+        out, err, status = self.measure("--list")
         self.assertEqual((err, status), ("", 0))
         self.assertRegex(out, r"\n +burst +20,000 no-op calls queued at once\n")
         self.assertRegex(out, r"\n +executor +ProcessPoolExecutor\n")
@@ -134,34 +111,11 @@ class ProgramTests(SynchronousTestCase):
             ("--json /no/such/x.json", "/no/such/x.json cannot be written"),
             ("--chart /no/such/x.svg", "/no/such/x.svg cannot be written"),
         ]:
-            out, err, status = self.bench(text)
+            out, err, status = self.measure(text)
             self.assertEqual((out, status), ("", 2))
             self.assertIn(told, err)
 
     def test_interrupted(self):
         """Ctrl-C ends it at once, in the middle of a trial, and leaves nothing."""
-        process: Any = subprocess.Popen(
-            self.command("--contenders asynqueue --loads nap1000"),
-            # Whoever runs the tests in the background ignores Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=TOP,
-        )
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        found = []
-        deadline = time.monotonic() + BOUND
         # A trial, the fork server or the like, and two workers.
-        while len(found) < 4:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-            found = psutil.Process(process.pid).children(recursive=True)
-        begun = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(BOUND), 130)
-        self.assertLess(time.monotonic() - begun, 2)
-        self.assertEqual(process.stderr.read(), b"")
-        self.assertEqual(left(found), [])
+        self.interrupt("--contenders asynqueue --loads nap1000", 4)

@@ -5,7 +5,7 @@ The ping-pong over a bare pipe.
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.children import getContext
-from asynqueue.floor import bareProcess, pingPong
+from asynqueue.floor import bareProcess, napWhenTold, pingPong
 
 
 class FloorTests(SynchronousTestCase):
@@ -22,3 +22,10 @@ class FloorTests(SynchronousTestCase):
             for message in (b"a", b"bc" * 100_000):
                 pipe.send_bytes(message)
                 self.assertEqual(pipe.recv_bytes(), message)
+
+    def test_naps(self):
+        """A process naps for as long as it is told, and tells how long that was."""
+        with bareProcess(work=napWhenTold) as pipe:
+            for nap in (0.02, 0.0):
+                pipe.send_bytes(str(nap).encode())
+                self.assertGreaterEqual(float(pipe.recv_bytes()), nap)
