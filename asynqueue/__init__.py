@@ -11,6 +11,12 @@ imports only from those listed below it:
   - C{__main__}: the command line
   - C{arguments}: what can be written there
   - C{mapping}: the job of its command C{map}
+  - C{tuning}: the job of its command C{tune}
+  - C{findings}: what comes of it as a text, a chart and JSON
+  - C{advice}: what is to be set, as far as it can be told from noise
+  - C{survey}: trials of all settings under all loads, by turns
+  - C{napping}: one setting under one load, in a process of its own
+  - C{grid}: which settings and loads there are
   - C{benchmark}: the job of its command C{bench}
   - C{showing}: what comes of it as a text, a chart and JSON
   - C{tournament}: trials of contenders under loads, by turns

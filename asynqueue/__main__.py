@@ -168,6 +168,20 @@ def runBench(args: argparse.Namespace) -> int:
         return complain(USAGE, str(error))
 
 
+def runTune(args: argparse.Namespace) -> int:
+    """
+    Runs the command C{tune}.
+
+    @return: The exit status.
+    """
+    from asynqueue import benchmark, tuning
+
+    try:
+        return tuning.run(args, onSignals)
+    except benchmark.Refused as error:
+        return complain(USAGE, str(error))
+
+
 def onSignals(f: Callable[[int], Any]) -> None:
     """
     Has Ctrl-C and SIGTERM, unless they are ignored, call a callable with the exit
@@ -182,7 +196,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     Parses the arguments, as L{arguments.parse} does.
     """
-    return arguments.parse(argv, {"map": runMap, "bench": runBench})
+    return arguments.parse(argv, {"map": runMap, "bench": runBench, "tune": runTune})
 
 
 def complain(status: int, text: str) -> int:

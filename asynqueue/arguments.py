@@ -75,6 +75,7 @@ def makeParser(commands: Commands) -> argparse.ArgumentParser:
     ).add_parser
     addMap(add).set_defaults(run=commands["map"])
     addBench(add).set_defaults(run=commands["bench"])
+    addTune(add).set_defaults(run=commands["tune"])
     return parser
 
 
@@ -225,6 +226,87 @@ def addBench(add: Callable[..., Any]) -> Any:
         "forkserver, spawn or fork (what asynqueue takes)",
     )
     option("--quick", action="store_true", help="do less, only to see that all works")
+    addOutputs(option)
+    return parser
+
+
+def numbers(text: str) -> list[float]:
+    """
+    @return: The numbers in a list with commas.
+    """
+    return [float(number) for number in text.split(",")]
+
+
+def addTune(add: Callable[..., Any]) -> Any:
+    """
+    Adds the command C{tune}.
+
+    @return: Its parser.
+    """
+    parser = add(
+        "tune",
+        help="find out what to set here for interval, backoff and poller",
+        description="Has calls of 0 to 200 ms, of 100 ms and of 1 s run with each "
+        "interval and backoff and each poller, and over bare pipes, by turns and in "
+        "processes of their own; prints how much of their time the workers work, how "
+        "much is lost with a call and what it costs here, and says what to set.",
+        epilog="All of it takes about four minutes; --quick takes some seconds, but "
+        "its figures mean little. The defaults of the library are always measured. "
+        "pip install 'asynqueue[bench]' installs what draws charts. Exit status: 0, "
+        "whatever was measured, 2 if the command line is wrong, 130 after Ctrl-C.",
+    )
+    option = parser.add_argument
+    option(
+        "--intervals",
+        metavar="S,S,...",
+        type=numbers,
+        help="the intervals to try, in seconds (0.001,0.01,0.1)",
+    )
+    option(
+        "--backoffs",
+        metavar="X,X,...",
+        type=numbers,
+        help="the backoffs to try with each of them (1.05,1.1,1.2)",
+    )
+    option(
+        "--pollers",
+        metavar="A,B,...",
+        type=names,
+        help="only these pollers, by their names",
+    )
+    option(
+        "--loads",
+        metavar="A,B,...",
+        type=names,
+        help="only these of the loads mixed, nap100 and nap1000",
+    )
+    option(
+        "--workers",
+        metavar="N",
+        type=integer(1),
+        help="how many worker processes (as many as there are CPU cores)",
+    )
+    option(
+        "--seconds",
+        metavar="S",
+        type=seconds,
+        help="about how long each trial keeps the workers busy (1.5)",
+    )
+    option(
+        "--rounds",
+        metavar="N",
+        type=integer(1),
+        help="how often all have their turn; from three on, noise can be told (3)",
+    )
+    option("--quick", action="store_true", help="do less, only to see that all works")
+    addOutputs(option)
+    return parser
+
+
+def addOutputs(option: Callable[..., Any]) -> None:
+    """
+    Adds what commands that measure have in common.
+    """
     option(
         "--json",
         metavar="FILE",
@@ -239,7 +321,6 @@ def addBench(add: Callable[..., Any]) -> Any:
         type=chartFile,
         help="draw a chart into FILE.svg or FILE.png",
     )
-    return parser
 
 
 def parse(argv: Sequence[str], commands: Commands) -> argparse.Namespace:
