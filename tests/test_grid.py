@@ -8,6 +8,7 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.grid import DEFAULTS, LOADS, Choice, looks, theChoices
+from asynqueue.pollers import intervals
 from asynqueue.process import ProcessQueue
 
 
@@ -93,3 +94,42 @@ class NapsTests(SynchronousTestCase):
         ]:
             found = {name: load.each(seconds) for name, load in LOADS.items()}
             self.assertEqual(found, counts)
+
+
+def late(seconds, backoff, each=0.0):
+    """
+    @param each: How much later than planned each look comes, in seconds.
+    @return: How many milliseconds after the end of a call it is found, by somebody
+        who sleeps the intervals out, the first of them 1 ms.
+    """
+    passed = 0.0
+    for interval in intervals(0.001, backoff):
+        passed += interval + each
+        if passed >= seconds:
+            return 1000 * (passed - seconds)
+    return None
+
+
+class SleptOutTests(SynchronousTestCase):
+    """
+    Why AsynQueue lost as much time as its documentation says, as C{docs/tuning.rst}
+    tells it.
+    """
+
+    def test_anyLength(self):
+        """Calls of 0 to 200 ms lose half of an interval, on the average."""
+        lengths = [0.2 * (n + 0.5) / 5000 for n in range(5000)]
+        for backoff, lost in [(1.05, 3.0), (1.10, 5.3)]:
+            mean = sum(late(seconds, backoff) for seconds in lengths) / len(lengths)
+            self.assertAlmostEqual(mean, lost, 1)
+
+    def test_second(self):
+        """Calls of a second lose the rest of a long interval."""
+        self.assertAlmostEqual(late(1.0, 1.05), 20.8, 1)
+        self.assertAlmostEqual(late(1.0, 1.10), 57.2, 1)
+
+    def test_byChance(self):
+        """What calls of 100 ms lose, a little delay of each look turns round."""
+        for delay, lost in [(0.0, (1.6, 9.2)), (0.00007, (4.2, 0.1))]:
+            for backoff, wanted in zip((1.05, 1.10), lost, strict=True):
+                self.assertAlmostEqual(late(0.1, backoff, delay), wanted, 1)
