@@ -9,7 +9,7 @@ from itertools import accumulate, takewhile
 from operator import attrgetter
 from typing import Any
 
-from asynqueue.pollers import intervals
+from asynqueue.pace import intervals
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from asynqueue.benchmark import Refused, checkFiles, choose, follow, write
 from asynqueue.findings import panels, report, text
 from asynqueue.grid import LOADS, theChoices
 from asynqueue.machine import cores
-from asynqueue.pollers import POLLERS, checkPace
+from asynqueue.pace import checkPace
+from asynqueue.pollers import POLLERS
 from asynqueue.survey import Survey
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.grid import DEFAULTS, LOADS, Choice, looks, theChoices
-from asynqueue.pollers import intervals
+from asynqueue.pace import intervals
 from asynqueue.process import ProcessQueue
 
 
