@@ -105,11 +105,12 @@ def follow(steps: Iterator[str], total: int, onSignals: Callable[[Any], None]) -
         os._exit(status)
 
     onSignals(leave)
-    for step in steps:
+    for done, step in enumerate(steps):
         if bar is not None:
+            bar.n = done
             bar.set_description_str(step)
-            bar.update()
     if bar is not None:
+        bar.n = bar.total
         bar.close()
 
 

@@ -96,6 +96,7 @@ class Bars:
         axes.set_yticks(places, [bar.label for bar in self.bars])
         axes.invert_yaxis()
         axes.margins(x=0.2)
+        axes.locator_params(axis="x", nbins=6)
         if self.mark is not None:
             axes.axvline(self.mark, color="0.3", linestyle="--")
         axes.set_xlabel(self.unit)
@@ -131,7 +132,7 @@ class Curves:
         axes.set_ylim(bottom=0)
         axes.set_xlabel(self.across)
         axes.set_ylabel(self.unit)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=7, ncols=2)
 
 
 def draw(path: str, title: str, panels: Sequence[Bars | Curves]) -> None:
