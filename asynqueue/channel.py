@@ -305,9 +305,9 @@ class Channel:
 
     def _started(self, near: Any) -> None:
         self._poller.connect(near)
+        self._tickets, self._door = self.child.tickets, self.child.door
         if self.state is ChannelState.STARTING:
             self.state = ChannelState.OPEN
-            self._tickets, self._door = self.child.tickets, self.child.door
             number = self.number()
             hello = Inquiry(number, pack(Hello(number)))
             hello.replied.addCallbacks(lambda _: self.up.callback(None), lambda _: None)

@@ -52,8 +52,8 @@ class Field:
     @ivar lock: For what is to go on once at a time.
     """
 
-    def __init__(self, folder, workers):
-        self.queue = ProcessQueue(workers)
+    def __init__(self, folder, workers, **kw):
+        self.queue = ProcessQueue(workers, **kw)
         self.made = self.ended = self.excused = self.orphans = self.givenBack = 0
         self.endings: Counter[str] = Counter()
         self.doomed: set[int] = set()

@@ -137,6 +137,19 @@ class WorkerTests(SynchronousTestCase):
         self.bench.child.die(-9)
         self.assertEqual(resigned, tasks)
 
+    def test_closed(self):
+        """The ticket pipe is let go of, also if the process ended before it was up."""
+        for isUp in (True, False):
+            bench = Bench(prefetch=2)
+            bench.worker.start()
+            if isUp:
+                bench.child.come()
+            bench.worker.crash()
+            if not isUp:
+                bench.child.come()
+            bench.child.die(-9)
+            self.assertTrue(bench.child.near.closed)
+
     def test_timeCounts(self):
         """A task's time counts from when it is the first."""
         tasks = self.run_(1)

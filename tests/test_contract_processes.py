@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.internet.defer import inlineCallbacks
 from twisted.trial.unittest import TestCase
 
+from asynqueue.contents import OUT_OF_BAND
 from asynqueue.process import ProcessWorker
 from tests import calls
 from tests.contract import WorkerContract
@@ -64,6 +65,17 @@ class ForkserverTests(ProcessWorkerMixin, TestCase):
     """
     By the fork server, which is the default.
     """
+
+
+class AheadTests(ProcessWorkerMixin, TestCase):
+    """
+    With calls that wait in the pipe, arrays that are shared, and no thread.
+    """
+
+    def makeWorker(self, **kw):
+        return super().makeWorker(
+            prefetch=3, shareAbove=OUT_OF_BAND, poller="reactor", **kw
+        )
 
 
 class SpawnTests(ProcessWorkerMixin, TestCase):
