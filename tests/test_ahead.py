@@ -141,7 +141,7 @@ class WorkerTests(SynchronousTestCase):
         """The ticket pipe is let go of, also if the process ended before it was up."""
         for isUp in (True, False):
             bench = Bench(prefetch=2)
-            bench.worker.start()
+            bench.worker.start().addErrback(lambda _: None)
             if isUp:
                 bench.child.come()
             bench.worker.crash()
