@@ -31,13 +31,22 @@ def main():
         action="store_true",
         help="100,000 calls, 10,000 iterators and 1,000 respawns",
     )
+    parser.add_argument("--prefetch", type=int, default=0)
+    parser.add_argument("--poller", default="thread")
     options = parser.parse_args()
     seed = random.randrange(2**32) if options.seed is None else options.seed
 
     from tests.soaker import run
 
     figures = (100_000, 10_000, 1_000) if options.leaks else None
-    return run(seed, options.workers, options.minutes, figures)
+    return run(
+        seed,
+        options.workers,
+        options.minutes,
+        figures,
+        prefetch=options.prefetch,
+        poller=options.poller,
+    )
 
 
 if __name__ == "__main__":

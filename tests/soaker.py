@@ -52,12 +52,13 @@ class Soaker:
         did to its worker.
     """
 
-    def __init__(self, seed, workers):
+    def __init__(self, seed, workers, **options):
         self.wrong: list[str] = []
         self.injected: Counter[str] = Counter()
         self.excused: Counter[str] = Counter()
         self._seed = seed
         self._workers = workers
+        self._options = options
         self._loop: Any = reactor
         self._isOver = False
         self._waiting: Deferred[Any] = Deferred()
@@ -85,8 +86,12 @@ class Soaker:
             shutil.rmtree(folder)
 
     async def _soak(self, folder, seconds):
-        print(f"Seed {self._seed}, {self._workers} workers. Warming up.", flush=True)
-        warm = Injections(folder, self._workers)
+        options = ", ".join(f"{k}={v!r}" for k, v in self._options.items())
+        print(
+            f"Seed {self._seed}, {self._workers} workers, {options}. Warming up.",
+            flush=True,
+        )
+        warm = Injections(folder, self._workers, **self._options)
         await warm.begin()
         for k, kind in enumerate(list(KINDS) * 2):
             if not self._isOver:
@@ -97,7 +102,7 @@ class Soaker:
         before, memory = leftovers.census(), leftovers.resident()
         print(f"Up to {ALLOWANCE / 2**20:g} MB more memory are allowed for at the end.")
         print(f"Soaking for {seconds:g} seconds.", flush=True)
-        field = Injections(folder, self._workers)
+        field = Injections(folder, self._workers, **self._options)
         await field.begin()
         began = time.monotonic()
         await self._mix(field, began + seconds)
@@ -208,7 +213,7 @@ class Soaker:
         tellOfLeft(before, after, memory, leftovers.resident())
 
     async def _useAll(self, uses):
-        queue = ProcessQueue(self._workers)
+        queue = ProcessQueue(self._workers, **self._options)
         for use, n in uses:
             began = time.monotonic()
             await use(queue, n)
@@ -227,16 +232,17 @@ def tellOfLeft(before, after, memory, memoryAfter):
     print(f"{'resident, MB':15} {memory / 2**20:9.1f} {memoryAfter / 2**20:9.1f}")
 
 
-def run(seed, workers, minutes, figures):
+def run(seed, workers, minutes, figures, **options):
     """
     Runs the reactor until all is done.
 
     @param minutes: How long to soak.
     @param figures: What L{Soaker.leaks} takes, C{None} to soak.
+    @param options: Further keywords of the queues.
     @return: The exit status.
     """
     leftovers.useOneArena()
-    soaker = Soaker(seed, workers)
+    soaker = Soaker(seed, workers, **options)
     loop: Any = reactor
 
     def begin():
