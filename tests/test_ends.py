@@ -11,7 +11,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import streams
-from asynqueue.ends import MessageEnd, SocketEnd, nearEnd
+from asynqueue.ends import MessageEnd, SocketEnd, nearEnd, widen
 from asynqueue.packets import AT_ONCE
 from tests.support import StepConnection, leavesNothing, unwrap, wrap
 
@@ -30,6 +30,24 @@ class NearEndTests(SynchronousTestCase):
             self.assertIs(type(nearEnd(StepConnection())), MessageEnd)
             self.patch(streams, "os", SimpleNamespace(name="nt"))
             self.assertIs(type(nearEnd(near)), MessageEnd)
+
+
+class WidenTests(SynchronousTestCase):
+    def test_holdsMore(self):
+        """A pipe that was widened holds more of what is written at that end."""
+        held = []
+        for isWide in (False, True):
+            near, far = Pipe()
+            with near, far:
+                if isWide:
+                    widen(near)
+                os.set_blocking(near.fileno(), False)
+                held.append(os.write(near.fileno(), LONG))
+        self.assertGreater(held[1], held[0])
+
+    def test_notASocket(self):
+        """What is none is left as it is."""
+        widen(StepConnection())
 
 
 class SocketEndTests(SynchronousTestCase):
