@@ -19,7 +19,7 @@ import signal
 from typing import Any, NamedTuple
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
@@ -72,18 +72,23 @@ async def takeItem(queue, *what):
     return [item async for item in await queue.call(faults.inSecondItem, *what)]
 
 
-async def closeIterator(queue, *what):
+async def closeIterator(queue, fault, path):
     """
     The fault is in closing an iterator, of whose call the Deferred has fired. So the
     log tells of it, and what that says is raised.
     """
-    deferator = await queue.call(faults.WhenClosed, *what)
+    pid = await queue.call(deeds.pid)
+    deferator = await queue.call(faults.WhenClosed, fault, path)
     with capturedLogs() as events:
         deferator.stop()
         # This has to wait for it.
         await queue.call(calls.echo)
-    (event,) = [e for e in events if "death" in e or "error" in e]
-    if "death" in event:
+    # Those of another queue are not of interest. What a call is told by may leave out
+    # all but the end of a path.
+    died = [e for e in events if "death" in e and e["pid"] == pid]
+    raised = [e for e in events if "error" in e and path[-12:] in e["call"]]
+    (event,) = died + raised
+    if died:
         raise WorkerDied(event["text"], event["pid"], event["exitCode"])
     raise event["error"]
 
@@ -191,24 +196,34 @@ class FaultTests(QueueTestCase):
     @inlineCallbacks
     def tryAll(self, context):
         """
-        Tries all rows with two workers, one of which is held all the time.
+        Tries all rows with each poller. The pollers go through them at the same time,
+        because what takes the time is that processes start.
 
         @return: A Deferred that fails with the name of the first row that does.
         """
-        for poller in POLLERS:
-            queue = self.keep(ProcessQueue(2, context=context, poller=poller))
-            (path,), (held,) = yield self.hold(queue, 1)
-            try:
-                for row in ROWS:
-                    yield Deferred.fromCoroutine(self.tryRow(queue, row))
-                    self.assertNoResult(held)
-            except Exception as e:
-                where = f"{row}, {context}, poller {poller}"
-                raise self.failureException(f"{where}: {describe(e)}") from e
-            finally:
-                open(path, "x").close()
-            self.assertEqual((yield held), path)
-            yield queue.shutdown()
+        columns = [self.tryColumn(context, poller) for poller in POLLERS]
+        for isGood, result in (yield DeferredList(columns, consumeErrors=True)):
+            if not isGood:
+                result.raiseException()
+
+    @inlineCallbacks
+    def tryColumn(self, context, poller):
+        """
+        Tries all rows with two workers, one of which is held all the time.
+        """
+        queue = self.keep(ProcessQueue(2, context=context, poller=poller))
+        (path,), (held,) = yield self.hold(queue, 1)
+        try:
+            for row in ROWS:
+                yield Deferred.fromCoroutine(self.tryRow(queue, row))
+                self.assertNoResult(held)
+        except Exception as e:
+            where = f"{row}, {context}, poller {poller}"
+            raise self.failureException(f"{where}: {describe(e)}") from e
+        finally:
+            open(path, "x").close()
+        self.assertEqual((yield held), path)
+        yield queue.shutdown()
 
     async def tryRow(self, queue, row):
         """
