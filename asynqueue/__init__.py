@@ -120,6 +120,9 @@ imports only from those listed below it:
   - C{messages}: what crosses the pipe
   - C{picklers}: what it is pickled by
   - C{sharing}: how arrays cross in shared memory
+  - C{arrivals}: what has arrived of what the other side shares
+  - C{slots}: what this side shares, in memory that is used again and again
+  - C{memoryfiles}: memory that is a file without a name
   - C{contents}: what is left out of the pickle, because it is large
   - C{streams}: how it is written and read
   - C{packets}: how it is put into a stream, and taken out of it

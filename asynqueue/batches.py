@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pickle import PickleBuffer
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asynqueue.contents import Contents
 from asynqueue.couriers import PATIENCE, Courier
@@ -37,6 +37,9 @@ from asynqueue.messages import (
 )
 from asynqueue.packets import Packet
 from asynqueue.picklers import MakePickler, byName
+
+if TYPE_CHECKING:
+    from asynqueue.sharing import Sharing
 
 MOST = 1000
 """
@@ -140,7 +143,7 @@ class Batches:
         close: Callable[[int], Any],
         makePickler: MakePickler = byName,
         clock: Callable[[], float] = time.perf_counter,
-        shareAbove: int | None = None,
+        sharing: "Sharing | None" = None,
     ) -> None:
         """
         @param take: Is called with the ID of an iterator. It takes an item, and
@@ -149,13 +152,13 @@ class Batches:
         @param close: Is called with the ID of an iterator when an item of it
             cannot be pickled.
         @param clock: Returns the time in seconds.
-        @param shareAbove: From how many bytes on arrays are shared, C{None} if none is.
+        @param sharing: Shares large buffers, C{None} if none is to be shared.
         """
         self._takeItem = take
         self._close = close
         self._makePickler = makePickler
         self._clock = clock
-        self._shareAbove = shareAbove
+        self._sharing = sharing
         self._begun: dict[int, Batch] = {}
 
     def answer(self, request: Next, courier: Courier) -> Packet | None:
@@ -219,4 +222,4 @@ class Batches:
     def _packed(self, request: Next, batch: Batch) -> Packet:
         status, contents, seconds = batch.result()
         answer = Answer(request.number, status, seconds)
-        return pack(answer, contents, shareAbove=self._shareAbove)
+        return pack(answer, contents, sharing=self._sharing)

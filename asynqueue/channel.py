@@ -19,7 +19,6 @@ from asynqueue.messages import Hello, Stop, pack
 from asynqueue.packets import Packet, message
 from asynqueue.replies import Reply, openReply
 from asynqueue.requests import Inquiry, Line, Lines, Request, TakenBack
-from asynqueue.sharing import Door
 from asynqueue.tickets import Tickets
 
 PATIENCE = 5.0
@@ -86,7 +85,7 @@ class Channel:
         self._reactor = reactor
         self._lines = Lines()
         self._tickets: Tickets | None = None
-        self._door: Door | None = None
+        self._sharing = child.sharing
         self._stale = 0
         self._numbers = itertools.count(1)
         self._pumping = False
@@ -258,9 +257,9 @@ class Channel:
             request.packet = []
         request.sentAt = perf_counter()
         self.sent.append(request)
-        if self._door is not None:
+        if self._sharing is not None:
             try:
-                self._door.send(packet)
+                self._sharing.send(packet)
             except OSError:
                 self._lost(Failure())
                 return
@@ -272,8 +271,8 @@ class Channel:
             return
         request, now = self.sent[0], perf_counter()
         try:
-            if self._door is not None:
-                self._door.receive(packet)
+            if self._sharing is not None:
+                self._sharing.receive(packet)
             reply = openReply(packet, request.number, now - sentAt)
         except Exception:
             self._lost(Failure())
@@ -305,7 +304,7 @@ class Channel:
 
     def _started(self, near: Any) -> None:
         self._poller.connect(near)
-        self._tickets, self._door = self.child.tickets, self.child.door
+        self._tickets = self.child.tickets
         if self.state is ChannelState.STARTING:
             self.state = ChannelState.OPEN
             number = self.number()
@@ -334,7 +333,7 @@ class Channel:
     def _isOver(self, died: WorkerDied) -> None:
         self.state = ChannelState.ENDED
         taken = self._takeBack()
-        for other in (self._tickets, self._door):
+        for other in (self._tickets, self._sharing):
             if other is not None:
                 other.close()
         begun = [request for request in self.sent if request.sentAt is not None]

@@ -23,7 +23,6 @@ from asynqueue.ends import widen
 from asynqueue.errors import StartFailed
 from asynqueue.reactors import canWatchPipes
 from asynqueue.reports import Reports
-from asynqueue.sharing import Door
 from asynqueue.tickets import Tickets, makePipe
 
 KILL_AFTER = 1.0
@@ -113,8 +112,8 @@ class Child:
     @ivar exitcode: Its exit code, C{None} before it has ended.
     @ivar tickets: The L{Tickets} of the calls that wait in its pipe, C{None} if none
         is to wait there. Whoever has got the near end of the pipe closes them.
-    @ivar door: The L{Door} of the arrays that it shares, C{None} if it shares none.
-        To be closed likewise.
+    @ivar sharing: The L{Sharing} of arrays with it, C{None} if none are shared. To be
+        closed likewise.
     @ivar stack: What C{faulthandler} has written about the fault that it ended
         by, C{None} if there was none.
     """
@@ -133,7 +132,7 @@ class Child:
         self._lock = threading.Lock()
         self._process: Any = None
         self.tickets: Tickets | None = None
-        self.door: Door | None = None
+        self.sharing = settings.newSharing()
         self._reports: Reports | None = None
         self._mustEnd = False
         self._killCall: Any = None
@@ -231,10 +230,10 @@ class Child:
             if self._settings.prefetch:
                 tickets, writer = makePipe(self._context)
                 self.tickets = Tickets(tickets, writer)
-            if self._settings.shareAbove is not None:
+            if self.sharing is not None:
                 near, door = self._context.Pipe()
                 fars.append(door)
-                self.door = Door(near)
+                self.sharing.open(near)
             process = self._context.Process(  # type: ignore[attr-defined]
                 target=entry.main,
                 args=(connection, self._settings, reports, tickets, door),
@@ -245,7 +244,7 @@ class Child:
         except BaseException:
             for near in nears:
                 near.close()
-            for other in (self.tickets, self.door):
+            for other in (self.tickets, self.sharing):
                 if other is not None:
                     other.close()
             raise

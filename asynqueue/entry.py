@@ -12,12 +12,14 @@ import sys
 import threading
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asynqueue import reporting
-from asynqueue.sharing import Door
 from asynqueue.tickets import Gate
 from asynqueue.universe import ProcessUniverse
+
+if TYPE_CHECKING:
+    from asynqueue.sharing import Sharing
 
 
 class Settings(NamedTuple):
@@ -54,6 +56,17 @@ class Settings(NamedTuple):
         name = "asynqueue worker"
         return name if self.worker is None else f"{name} {self.worker}"
 
+    def newSharing(self) -> "Sharing | None":
+        """
+        @return: What arrays are shared by, here or there; C{None} if none is to be.
+        """
+        if self.shareAbove is None:
+            return None
+        # Not for everybody: it imports ctypes.
+        from asynqueue.sharing import Sharing
+
+        return Sharing(self.shareAbove)
+
 
 def main(
     connection: "Connection[bytes, bytes]",
@@ -86,13 +99,15 @@ def main(
         # on which the parent is still busy. Not any more once it has spoken.
         wait([connection, sentinel])
         dieWithParent(sentinel)
+    sharing = settings.newSharing()
+    if sharing is not None:
+        sharing.open(door)
     makeUniverse = partial(
         ProcessUniverse,
         settings.raw,
         pickler=settings.pickler,
         gate=None if tickets is None else Gate(tickets),
-        door=None if door is None else Door(door),
-        shareAbove=settings.shareAbove,
+        sharing=sharing,
     )
     if settings.useReactor:
         from asynqueue import reactorside

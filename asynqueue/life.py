@@ -85,7 +85,6 @@ class Life:
         iterators: RemoteIterators,
         looper: ThreadLooper,
         makePickler: MakePickler = byName,
-        shareAbove: int | None = None,
     ) -> None:
         """
         @param record: Is called for each call that has been sent and is over,
@@ -93,14 +92,13 @@ class Life:
             there: 0.0 if the process did not live to tell.
         @param looper: Has the thread.
         @param makePickler: What pickles the calls.
-        @param shareAbove: From how many bytes on arrays are shared, C{None} if none is.
         """
         self.channel = channel
         self.iterators = iterators
         self._record = record
         self._looper = looper
         self._makePickler = makePickler
-        self._shareAbove = shareAbove
+        self._sharing = channel.child.sharing
         self._errands: dict[Task, Errand] = {}
         self._loading = 0
         self._whenIdle: list[Deferred[None]] = []
@@ -219,7 +217,7 @@ class Life:
     def _pack(self, errand: Errand, most: float = math.inf) -> Packet:
         task = errand.task
         call = Call(errand.number, task.raw)
-        return pack(call, task.callTuple, self._makePickler, most, self._shareAbove)
+        return pack(call, task.callTuple, self._makePickler, most, self._sharing)
 
     def _packed(self, packet: Packet, errand: Errand) -> None:
         if errand.task in self._errands:

@@ -22,12 +22,14 @@ import traceback
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asynqueue.contents import Contents, Source, TooLong
 from asynqueue.packets import Packet, Pieces
 from asynqueue.picklers import RULE, MakePickler, byName
-from asynqueue.sharing import isShared, share
+
+if TYPE_CHECKING:
+    from asynqueue.sharing import Sharing
 
 LONG = 1 << 18
 """
@@ -196,7 +198,7 @@ def pack(
     contents: object = None,
     makePickler: MakePickler = byName,
     most: float = math.inf,
-    shareAbove: int | None = None,
+    sharing: "Sharing | None" = None,
 ) -> Packet:
     """
     Makes a packet.
@@ -205,22 +207,21 @@ def pack(
     @param contents: Any object that the pickler takes.
     @param makePickler: One of those in L{asynqueue.picklers}.
     @param most: How long the pickle may be, in bytes, the large buffers not counted.
-    @param shareAbove: From how many bytes on arrays are copied into memory files, which
-        takes as long as it takes; C{None} if none is to be.
+    @param sharing: Copies large buffers into memory files, C{None} if none is to be.
     @return: The envelope, the contents, and their large buffers. These are not
         copied: until the packet has been sent, they are the object's own.
-    @raise TooLong: if the pickle is longer, or something is to be shared though
-        I{most} is finite.
+    @raise TooLong: if the pickle is longer, or I{most} is finite and to copy the
+        buffers takes long.
     @raise Exception: whatever pickling the contents raises.
     """
     pickled = Contents(most)
     makePickler(pickled, pickled.staysInBand).dump(contents)
     head = marshal.dumps((_NUMBERS[type(envelope)], *envelope))
     buffers = pickled.buffers
-    if shareAbove is not None and isShared(buffers, shareAbove):
-        if most < math.inf:
+    if sharing is not None:
+        if most < math.inf and sharing.takesLong(buffers):
             raise TooLong
-        buffers = share(buffers, shareAbove)
+        buffers = sharing.share(buffers)
     return [head, pickled, *buffers]
 
 

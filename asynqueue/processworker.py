@@ -209,7 +209,6 @@ class ProcessWorker(Figures, Lifeline):
         self.ID: int | None = None
         self._makePickler = findPickler(pickler)
         self._readAhead = readAhead
-        self._shareAbove = shareAbove
         self._reactor = reactor
         settings: dict[str, Any] = {
             "raw": raw,
@@ -270,7 +269,6 @@ class ProcessWorker(Figures, Lifeline):
                 iterators,
                 self._looper,
                 self._makePickler,
-                self._shareAbove,
             )
             channel.whenDied = partial(self._died, channel)
             channel.ended.addCallback(self._lifeEnded, life)

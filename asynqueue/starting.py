@@ -4,6 +4,7 @@ How the processes of one worker are started.
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from asynqueue.checks import checkInteger
@@ -11,7 +12,6 @@ from asynqueue.children import Child, getContext
 from asynqueue.contents import OUT_OF_BAND
 from asynqueue.entry import Settings
 from asynqueue.reports import levelsHere
-from asynqueue.sharing import CAN_SHARE
 from asynqueue.tickets import MOST
 
 
@@ -70,5 +70,5 @@ def _check(settings: Settings) -> None:
         raise ValueError("prefetch needs pipes as POSIX has them")
     if settings.shareAbove is not None:
         checkInteger("shareAbove", settings.shareAbove, OUT_OF_BAND)
-        if not CAN_SHARE:
-            raise ValueError("shareAbove needs sockets that pass descriptors")
+        if os.name != "posix" or find_spec("_ctypes") is None:
+            raise ValueError("shareAbove needs POSIX, and Python's module ctypes")

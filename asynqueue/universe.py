@@ -9,7 +9,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asynqueue.batches import Batches
 from asynqueue.couriers import Courier
@@ -30,9 +30,11 @@ from asynqueue.messages import (
 from asynqueue.packets import Packet
 from asynqueue.picklers import findPickler
 from asynqueue.runner import CallRunner
-from asynqueue.sharing import Door
 from asynqueue.streams import Receiver, send
 from asynqueue.tickets import Gate
+
+if TYPE_CHECKING:
+    from asynqueue.sharing import Sharing
 
 __all__ = ["ProcessUniverse"]
 
@@ -56,27 +58,24 @@ class ProcessUniverse:
         runner: CallRunner | None = None,
         pickler: str = "pickle",
         gate: Gate | None = None,
-        door: Door | None = None,
-        shareAbove: int | None = None,
+        sharing: "Sharing | None" = None,
     ) -> None:
         """
         @param pickler: What pickles the results, by its name in
             L{PICKLERS<asynqueue.picklers.PICKLERS>}.
         @param gate: Tells which calls were taken back while they waited in the pipe,
             C{None} if none ever is.
-        @param door: Where memory files come and go, C{None} if arrays are not shared.
-        @param shareAbove: From how many bytes on they are.
+        @param sharing: How arrays are shared, C{None} if they are not.
         """
         self.runner = runner or CallRunner(raw)
         self.iterators: dict[int, Iterator[Any]] = {}
         self._makePickler = findPickler(pickler)
         self._gate = gate
-        self._door = door
-        self._shareAbove = shareAbove
+        self._sharing = sharing
         self._IDs = itertools.count(1)
         self._courier = Courier()
         self._batches = Batches(
-            self.do_next, self._close, self._makePickler, shareAbove=shareAbove
+            self.do_next, self._close, self._makePickler, sharing=sharing
         )
 
     def loop(self, connection: Any) -> None:
@@ -105,8 +104,8 @@ class ProcessUniverse:
         @return: The packet's envelope, and the packet that answers it, C{None} if
             that was sent already.
         """
-        if self._door is not None:
-            self._door.receive(packet)
+        if self._sharing is not None:
+            self._sharing.receive(packet)
         envelope, load = unpack(packet)
         if isinstance(envelope, Next):
             return envelope, self._batches.answer(envelope, self._courier)
@@ -164,8 +163,8 @@ class ProcessUniverse:
         return Status.NONE, None
 
     def _send(self, connection: Any, packet: Packet) -> None:
-        if self._door is not None:
-            self._door.send(packet)
+        if self._sharing is not None:
+            self._sharing.send(packet)
         send(connection, packet)
 
     def _admits(self) -> bool:
@@ -200,7 +199,7 @@ class ProcessUniverse:
         if answer.status is Status.ERROR:
             return pack(answer, raised(result, self._makePickler))
         try:
-            return pack(answer, result, self._makePickler, shareAbove=self._shareAbove)
+            return pack(answer, result, self._makePickler, sharing=self._sharing)
         except BaseException as e:
             what = "result"
             if isinstance(result, Iteration):

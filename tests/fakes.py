@@ -78,7 +78,7 @@ class FakeChild:
         self.stack: str | None = None
         self.near: Any = "the near end"
         self.tickets: Any = None
-        self.door: Any = None
+        self.sharing: Any = None
         if settings is not None and settings.prefetch:
             # The poller's universe, too, has the read end.
             self.near, writer = makePipe(multiprocessing)

@@ -1,9 +1,11 @@
 """
-Arrays in shared memory.
+Both sides of what is shared, without processes.
 """
 
 import gc
+import mmap
 import os
+from collections import deque
 from multiprocessing import Pipe
 from typing import Any
 from unittest.mock import patch
@@ -12,89 +14,435 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.sharing import MOST, Door, MemoryFile, share
+from asynqueue import arrivals
+from asynqueue.memoryfiles import mapped
+from asynqueue.messages import Answer, Status, pack, unpack
+from asynqueue.packets import message
+from asynqueue.sharing import LONG, Sharing
+from asynqueue.slots import MOST, Part, Slots
+
+from .support import descriptors
+
+PAGE = mmap.PAGESIZE
 
 
-def descriptors():
+class Ends:
     """
-    @return: How many descriptors this process has open.
+    @ivar near: One side.
+    @ivar far: The other.
     """
-    gc.collect()
-    return len(os.listdir("/dev/fd"))
 
+    def __init__(self, least=10):
+        self.near, self.far = Sharing(least), Sharing(least)
+        for side, connection in zip((self.near, self.far), Pipe(), strict=True):
+            side.open(connection)
 
-class DoorTests(SynchronousTestCase):
-    def setUp(self):
-        self.before = descriptors()
-        self.near, self.far = map(Door, Pipe())
-
-    def tearDown(self):
+    def close(self):
         self.near.close()
         self.far.close()
+
+    def cross(self, *parts, back=False):
+        """
+        @return: What arrives of some buffers, and how many parts went by the pipe.
+        """
+        sender, receiver = (self.far, self.near) if back else (self.near, self.far)
+        packet: list[Any] = [b"head", b"contents", *sender.share(list(parts))]
+        sender.send(packet)
+        n = len(packet) - 2
+        receiver.receive(packet)
+        if packet[:2] != [b"head", b"contents"]:
+            raise AssertionError(f"{packet[:2]} has arrived")
+        return packet[2:], n
+
+    def tell(self):
+        """
+        Has each side send something, so that it tells what has become free.
+        """
+        self.cross()
+        self.cross(back=True)
+
+
+def buffer(*sizes):
+    """
+    @return: A buffer of random bytes, or a list of some.
+    """
+    buffers = [memoryview(bytearray(os.urandom(size))) for size in sizes]
+    return buffers[0] if len(buffers) == 1 else buffers
+
+
+class SharingTests(SynchronousTestCase):
+    def setUp(self):
+        gc.collect()
+        self.before = descriptors()
+        self.ends = Ends()
+
+    def tearDown(self):
+        self.ends.close()
+        gc.collect()
         self.assertEqual(descriptors(), self.before)
 
-    def cross(self, *parts, least=10):
-        packet: list[Any] = [b"head", b"contents", *share(list(parts), least)]
-        self.near.send(packet)
-        packet = [part if part is None else bytes(part) for part in packet]
-        self.far.receive(packet)
-        return packet[2:]
+    def numbers(self, side):
+        """
+        @return: How many files of a side are in use, and how many are free.
+        """
+        side._slots.settle()
+        return len(side._slots._used), len(side._slots._free)
 
     def test_crosses(self):
-        """What is shared arrives as it was, and can be written to."""
-        buffer = bytearray(range(100))
-        (arrived,) = self.cross(memoryview(buffer))
-        self.assertEqual(arrived, buffer)
-        arrived[0] = 7
-        buffer[1] = 8
-        self.assertEqual((buffer[0], arrived[1]), (0, 1))
+        """What is shared arrives as it was, is the receiver's own, not in the pipe."""
+        for back in (False, True):
+            sent = buffer(100)
+            (arrived,), n = self.ends.cross(sent, back=back)
+            self.assertEqual((arrived, n), (sent, 0))
+            before = arrived[0], sent[1]
+            arrived[0] ^= 1
+            sent[1] ^= 1
+            self.assertNotEqual((arrived[0], sent[1]), before)
+            self.assertEqual((sent[0], arrived[1]), before)
 
     def test_notShared(self):
-        """Bytes, short buffers and those above the most stay in the packet."""
-        parts = [b"x" * 20, memoryview(b"x" * 9)]
-        self.assertEqual(share(parts, 10), parts)
-        many = share([memoryview(b"x" * 20)] * (MOST + 3), 10)
-        self.assertEqual(sum(isinstance(part, MemoryFile) for part in many), MOST)
-        self.assertEqual(len(self.cross(*[memoryview(b"x" * 20)] * MOST)), MOST)
-        del many
+        """Bytes and short buffers stay in the packet, those to be shared in order."""
+        sent = [b"x" * 20, buffer(20), memoryview(b"y" * 9), buffer(10), b""]
+        arrived, n = self.ends.cross(*sent)
+        self.assertEqual((arrived, n), (sent, 3))
 
-    def test_twice(self):
-        """What was taken back can be sent again."""
-        parts = share([memoryview(b"x" * 20)], 10)
+    def test_most(self):
+        """If all files are in use, the rest goes by the pipe, until some are not."""
+        sent = [buffer(20) for _ in range(MOST + 3)]
+        arrived, n = self.ends.cross(*sent)
+        self.assertEqual((arrived, n), (sent, 3))
+        again, n = self.ends.cross(*sent[:2])
+        self.assertEqual((again, n), (sent[:2], 2))
+        del arrived
+        self.ends.tell()
+        self.assertEqual(self.ends.cross(*sent)[1], 3)
+
+    def test_short(self):
+        """A packet with as much shared as can be still crosses as one message."""
+        parts = self.ends.near.share([buffer(20)] * MOST)
+        packet = [*pack(Answer(1 << 62, Status.RESULT, 1.5)), *parts]
+        self.ends.near.send(packet)
+        self.assertIsNotNone(message(packet))
+        self.ends.far.receive(packet)
+        self.assertEqual(len(packet), 2 + MOST)
+        self.assertEqual(unpack(packet)[0], Answer(1 << 62, Status.RESULT, 1.5))
+
+    def test_again(self):
+        """What is dropped is filled again; what is held stays as it is."""
+        first, second = buffer(100), buffer(100)
+        (kept, dropped), _ = self.ends.cross(first, second)
+        del dropped
+        self.ends.tell()
+        self.assertEqual(self.numbers(self.ends.near), (1, 1))
+        third = buffer(99)
+        (arrived,), _ = self.ends.cross(third)
+        self.assertEqual((arrived, kept), (third, first))
+        self.assertEqual(self.numbers(self.ends.near), (2, 0))
+
+    def test_descriptors(self):
+        """However much crosses, if it is dropped there are no more of them."""
+        counts = set()
+        for size in range(200, 100, -1):
+            self.ends.cross(buffer(size))
+            self.ends.cross(buffer(size), back=True)
+            counts.add(len(descriptors()))
+        # One file of each side, and what has mapped it here and there.
+        self.assertLessEqual(max(counts), len(self.before) + 2 + 2 * 3)
+
+    def test_kept(self):
+        """When much was dropped, most of its memory is given back, mapped or not."""
+        with patch("asynqueue.slots.KEPT", 2 * PAGE):
+            arrived, _ = self.ends.cross(*[buffer(PAGE) for _ in range(8)])
+            files = [slot.file for slot in self.ends.near._slots._used.values()]
+            self.assertEqual(sum(file.pages().size() for file in files), 8 * PAGE)
+            del arrived
+            self.ends.tell()
+        self.assertEqual(sum(os.fstat(file.fd).st_size for file in files), 3 * PAGE)
+
+    def test_unsent(self):
+        """What is dropped unsent is free; its file is not known to the other side."""
+        parts = self.ends.near.share([buffer(20)])
+        self.assertEqual(self.numbers(self.ends.near), (1, 0))
+        del parts
+        self.assertEqual(self.numbers(self.ends.near), (0, 1))
+        sent = buffer(20)
+        self.assertEqual(self.ends.cross(sent)[0], [sent])
+
+    def test_takenBack(self):
+        """What was taken back can be sent again, and is in use until both are gone."""
+        sent = buffer(20)
+        parts = self.ends.near.share([sent])
+        arrived = []
         for _ in range(2):
             packet: list[Any] = [b"", b"", *parts]
-            self.near.send(packet)
-            self.far.receive(packet)
-            self.assertEqual(packet[2], b"x" * 20)
-        del parts
+            self.ends.near.send(packet)
+            self.ends.far.receive(packet)
+            arrived.append(packet.pop())
+        self.assertEqual(arrived, [sent, sent])
+        for things in (parts, arrived, arrived):
+            self.ends.tell()
+            self.assertEqual(self.numbers(self.ends.near), (1, 0))
+            del things[0]
+        self.ends.tell()
+        self.assertEqual(self.numbers(self.ends.near), (0, 1))
 
-    @settings(max_examples=50, deadline=None)
-    @given(st.lists(st.lists(st.binary(min_size=9, max_size=50), max_size=5)))
-    def test_order(self, packets):
-        """Whatever is shared of which packet, each part gets its own."""
-        for packet in packets:
-            arrived = self.cross(*[memoryview(part) for part in packet], least=20)
-            self.assertEqual([bytes(part) for part in arrived], packet)
+    def test_forked(self):
+        """What a forked process may still have is never filled again."""
+        sent = buffer(20)
+        (arrived,), _ = self.ends.cross(sent)
+        (slot,) = self.ends.near._slots._used.values()
+        copy = mapped(slot.file.fd)
+        del slot
+        arrivals._forking()
+        del arrived
+        self.ends.tell()
+        self.assertEqual(self.numbers(self.ends.near), (0, 0))
+        for _ in range(MOST + 1):
+            self.ends.cross(buffer(20))
+        self.assertEqual(copy[:20], sent)
 
-    def test_neverReceived(self):
-        """What is on its way when an end closes is gone with it."""
-        self.near.send([b"", b"", *share([memoryview(b"x" * 20)] * 3, 10)])
-        self.far.close()
-        self.assertRaises(OSError, self.cross, memoryview(b"x" * 20))
-
-    def test_lost(self):
-        """What cannot be mapped is none, and the others arrive."""
+    def test_notMapped(self):
+        """What cannot be mapped is none; what comes after it arrives."""
         with patch("mmap.mmap", side_effect=OSError):
-            self.assertEqual(self.cross(memoryview(b"x" * 20)), [None])
-        self.assertEqual(self.cross(memoryview(b"y" * 20)), [b"y" * 20])
+            self.assertEqual(self.ends.cross(buffer(20))[0], [None])
+        self.ends.tell()
+        sent = buffer(20)
+        self.assertEqual(self.ends.cross(sent)[0], [sent])
 
     def test_noMemory(self):
-        """If there is no memory for it, nothing is left open."""
-        for broken in ("os.write", "asynqueue.sharing._memfdCreate"):
+        """If there is no memory for a file, the pipe is used, until there is."""
+        sent = buffer(20)
+        for broken in ("os.pwrite", "os.ftruncate"):
             with patch(broken, side_effect=OSError):
-                self.assertRaises(OSError, share, [memoryview(b"x" * 20)], 10)
+                self.assertEqual(self.ends.cross(sent), ([sent], 1))
+            self.assertEqual(self.numbers(self.ends.near), (0, 0))
+        self.assertEqual(self.ends.cross(sent), ([sent], 0))
 
-    def test_temporaryFile(self):
-        """Where there is no such memory, it is a file without a name."""
-        with patch("asynqueue.sharing._memfdCreate", None):
-            self.assertEqual(self.cross(memoryview(b"x" * 20)), [b"x" * 20])
+    def test_doorFull(self):
+        """
+        If descriptors cannot be sent, what is shared goes through the pipe, and the
+        files of those are not filled again meanwhile.
+        """
+        sent = [buffer(20), buffer(30)]
+        with patch("socket.send_fds", side_effect=BlockingIOError):
+            arrived, n = self.ends.cross(*sent)
+        self.assertEqual((arrived, n), (sent, 2))
+        others = [buffer(20) for _ in range(MOST)]
+        self.assertEqual(self.ends.cross(*others)[1], 2)
+        self.assertEqual(arrived, sent)
+
+    def test_notesFull(self):
+        """If notes cannot be sent, files are in use for good, and that is all."""
+        self.ends.cross(buffer(20))
+        door = self.ends.far._door
+        with patch.object(self.ends.far, "_door") as full:
+            full.send.side_effect = BlockingIOError
+            self.ends.tell()
+        self.assertIs(self.ends.far._door, door)
+        self.ends.tell()
+        self.assertEqual(self.numbers(self.ends.near), (1, 0))
+
+    def test_neverFull(self):
+        """The door takes all that can be on its way, though it was sent ten times."""
+        parts = self.ends.near.share([buffer(20)] * MOST)
+        packets: list[Any] = [[b"", b"", *parts] for _ in range(10)]
+        for packet in packets:
+            self.ends.near.send(packet)
+            self.assertEqual(len(packet), 2)
+        del parts
+        for packet in packets:
+            self.ends.far.receive(packet)
+        arrived, n = self.ends.cross(*[buffer(20)] * MOST, back=True)
+        self.assertEqual(n, 0)
+        del arrived, packets, packet
+        self.ends.tell()
+        self.assertEqual(self.numbers(self.ends.near)[0], 0)
+
+    def test_gone(self):
+        """
+        If the other side is gone, what is shared goes where the pipe tells it; what
+        had arrived stays.
+        """
+        sent = [buffer(20), buffer(20)]
+        arrived, _ = self.ends.cross(*sent)
+        self.ends.cross(buffer(20), back=True)
+        packet: list[Any] = [b"", b"", *self.ends.near.share([buffer(20)])]
+        self.ends.near.close()
+        self.assertEqual(arrived, sent)
+        self.assertEqual(self.ends.near.share(sent), sent)
+        self.assertIsInstance(packet[2], Part)
+        answer = [b"", b"", *self.ends.far.share(sent)]
+        self.ends.far.send(answer)
+        self.assertEqual(answer[2:], sent)
+        self.ends.far.receive([b"\0", b""])
+
+    def test_neverOpened(self):
+        """What is shared before there is a door is sent when there is one."""
+        ends = [Sharing(10), Sharing(10)]
+        sent = buffer(20)
+        packet: list[Any] = [b"", b"", *ends[0].share([sent])]
+        for side, connection in zip(ends, Pipe(), strict=True):
+            side.open(connection)
+        ends[0].send(packet)
+        ends[1].receive(packet)
+        self.assertEqual(packet[2], sent)
+        for side in [*ends, Sharing(10)]:
+            side.close()
+
+    def test_takesLong(self):
+        """It tells which buffers take long, not counting those that are not shared."""
+        long = memoryview(bytearray(LONG))
+        near = self.ends.near
+        self.assertFalse(near.takesLong([long, b"x" * LONG, memoryview(b"x" * 9)]))
+        self.assertTrue(near.takesLong([long, buffer(10)]))
+
+    def test_inherited(self):
+        """No program that is started has the descriptors."""
+        self.ends.cross(buffer(20), buffer(20))
+        self.ends.cross(buffer(20), buffer(20))
+        for fd in descriptors().keys() - self.before.keys():
+            self.assertFalse(os.get_inheritable(fd))
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("share"),
+            st.booleans(),
+            st.lists(st.integers(1, 4 * PAGE), min_size=1, max_size=3),
+        ),
+        st.tuples(
+            st.sampled_from(["send", "ahead", "receive", "drop", "forget", "write"]),
+            st.booleans(),
+            st.integers(0, 9),
+        ),
+    ),
+    max_size=60,
+)
+
+
+class Model:
+    """
+    What each side has at hand, and should find there. Each list has one for each
+    side.
+
+    @ivar unsent: Packets that were not sent, or may be sent again, each with the
+        contents of its buffers.
+    @ivar pipe: Those on their way, likewise, and C{True} for those that were taken
+        back, which nobody will look at.
+    @ivar held: Buffers that have arrived, each with its contents.
+    """
+
+    def __init__(self, least):
+        ends = self.ends = Ends(least)
+        self.sides = ends.near, ends.far
+        self.unsent: list[list[Any]] = [[], []]
+        self.pipe: list[deque[Any]] = [deque(), deque()]
+        self.held: list[list[Any]] = [[], []]
+
+    def share(self, side, sizes):
+        buffers = [buffer(size) for size in sizes]
+        packet = [b"head", b"contents", *self.sides[side].share(buffers)]
+        self.unsent[side].append((packet, [bytes(b) for b in buffers]))
+
+    def send(self, side, k):
+        packet, contents = self.unsent[side].pop(k)
+        self.put(side, packet, contents, False)
+
+    def ahead(self, side, k):
+        packet, contents = self.unsent[side][k]
+        self.put(side, list(packet), contents, True)
+
+    def put(self, side, packet, contents, isTakenBack):
+        self.sides[side].send(packet)
+        # Its buffers are not copied before the pipe has them.
+        packet[2:] = [memoryview(bytearray(part)) for part in packet[2:]]
+        self.pipe[side].append((packet, contents, isTakenBack))
+
+    def receive(self, side, _):
+        packet, contents, isTakenBack = self.pipe[not side].popleft()
+        self.sides[side].receive(packet)
+        arrived = list(zip(packet[2:], contents, strict=True))
+        self.check(arrived)
+        if not isTakenBack:
+            self.held[side] += arrived
+
+    def drop(self, side, k):
+        del self.held[side][k]
+
+    def forget(self, side, k):
+        del self.unsent[side][k]
+
+    def write(self, side, k):
+        arrived, _ = self.held[side][k]
+        arrived[:] = os.urandom(len(arrived))
+        self.held[side][k] = arrived, bytes(arrived)
+
+    def look(self):
+        """
+        Finds everything as it should be.
+        """
+        for side in (0, 1):
+            self.check(self.held[side])
+            for packet, contents in self.unsent[side]:
+                for part, expected in zip(packet[2:], contents, strict=True):
+                    if isinstance(part, Part):
+                        part = part.slot.file.pages()[: part.size]
+                    self.check([(part, expected)])
+
+    def check(self, pairs):
+        for arrived, contents in pairs:
+            if bytes(arrived) != contents:
+                raise AssertionError("Something shines through")
+
+    def step(self, what, side, how):
+        """
+        Does a step, if there is anything to do it with.
+        """
+        things = {
+            "send": self.unsent[side],
+            "ahead": self.unsent[side],
+            "forget": self.unsent[side],
+            "receive": self.pipe[not side],
+        }.get(what, self.held[side])
+        if what == "share":
+            self.share(side, how)
+        elif things:
+            getattr(self, what)(side, how % len(things))
+        self.look()
+
+
+class AnyOrderTests(SynchronousTestCase):
+    @settings(max_examples=100, deadline=None)
+    @given(STEPS)
+    def test_anyOrder(self, steps):
+        """
+        Whatever is shared, sent, taken back, received, written to and dropped in which
+        order, each has what it should have, nothing is filled while somebody has it,
+        and the descriptors are bounded.
+        """
+        most = 4
+        with patch("asynqueue.slots.KEPT", 4 * PAGE):
+            before = len(descriptors())
+            model = Model(PAGE // 2)
+            for end in model.sides:
+                end._slots = Slots(most)
+            for what, side, how in steps:
+                model.step(what, side, how)
+                # For each side a door, and for each file its own and two mappings.
+                self.assertLessEqual(len(descriptors()) - before, 2 + 2 * 3 * most)
+            for side in (0, 1):
+                model.unsent[side].clear()
+                while model.pipe[side]:
+                    model.step("receive", not side, 0)
+                model.held[side].clear()
+            for _ in range(2):
+                model.held[0].clear()
+                model.held[1].clear()
+                model.ends.tell()
+            for side in model.sides:
+                side._slots.settle()
+                self.assertFalse(side._slots.areUsed)
+            model.ends.close()
+            del model, side
+            self.assertEqual(len(descriptors()), before)
