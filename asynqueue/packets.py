@@ -64,6 +64,7 @@ How many pieces are written by one system call at most. Linux, macOS and the BSD
 1024.
 """
 
+_HEAD = struct.Struct(SHORT.format + "B")
 _ANNOUNCED = 255
 _IS_BYTES = 1 << 63
 
@@ -93,7 +94,7 @@ def message(packet: Packet) -> bytes | None:
     first, second = map(_length, packet)
     if first >= _ANNOUNCED or first + second >= AT_ONCE:
         return None
-    head = SHORT.pack(1 + first + second) + bytes((first,))
+    head = _HEAD.pack(1 + first + second, first)
     return b"".join((head, *_pieces(packet[0]), *_pieces(packet[1])))
 
 

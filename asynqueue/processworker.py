@@ -67,11 +67,12 @@ class ProcessWorker(Figures, Lifeline):
     Tuning the backoff coefficient
     ==============================
 
-    I look for the answer to a call twice from the reactor and then let a thread
-    wait for it, at most for I{interval} at a time, which is multiplied by
-    I{backoff} after each look in vain. The answer ends the wait at once, so
-    unlike in AsynQueue 0.9.9, where the interval was slept out, neither figure
-    delays any answer. They only govern how often the thread wakes up.
+    I look for the answer to a call from the reactor, for a quarter of a
+    millisecond if the last one came as soon, else once. Then (unless the reactor
+    itself is my poller) I let a thread wait for it, at most for I{interval} at a
+    time, which is multiplied by I{backoff} after each look in vain. The answer
+    ends the wait at once, so unlike in AsynQueue 0.9.9, where the interval was
+    slept out, neither figure delays any answer. They govern how often it wakes.
 
     With the I{interval} of 1 ms and the I{backoff} of 1.10 that I begin with, a
     call that has taken 10 ms has been looked for 7 times, one of 20 ms 4 times
@@ -125,8 +126,7 @@ class ProcessWorker(Figures, Lifeline):
         launch: Callable[..., Any] = Child,
     ) -> None:
         """
-        Constructs me with a L{ThreadLooper<asynqueue.looper.ThreadLooper>} (in
-        my poller) and no tasks.
+        Constructs me with a poller and no tasks.
 
         @param series: A list of one or more task series that this particular
             instance of me is qualified to handle. (It is copied.)
@@ -149,9 +149,10 @@ class ProcessWorker(Figures, Lifeline):
         @param pickler: What pickles calls and results. C{"cloudpickle"} sends
             lambdas, functions within functions and what is of C{__main__}, too, and
             takes longer. C{pip install 'asynqueue[cloudpickle]'} installs it.
-        @param poller: How I learn of answers: the name of a strategy from
-            L{asynqueue.pollers.POLLERS}, or a callable that makes a provider
-            of L{IPoller<asynqueue.interfaces.IPoller>}.
+        @param poller: How I learn of answers, by name (L{asynqueue.pollers.POLLERS}):
+            C{"thread"}, as above; C{"reactor"}, the reactor watches the pipe, which
+            it cannot on Windows. Or a callable that makes a provider of
+            L{IPoller<asynqueue.interfaces.IPoller>}.
         @param interval: See above.
         @param backoff: See above.
         @param prefetch: How many further calls may wait in the pipe while one runs,
