@@ -85,11 +85,10 @@ class MemoryFileTests(SynchronousTestCase):
 
     def test_noMemory(self):
         """If there is none to be had, it says so, and nothing is left open."""
+        file = filled(b"x")
         with patch("os.pwrite", side_effect=OSError):
             self.assertRaises(OSError, filled, b"x")
             # Beyond what was there before, too.
-            file = MemoryFile(SIZE)
-            file._filled = 1
             self.assertRaises(OSError, file.fill, memoryview(bytearray(2)))
         for broken in ("os.ftruncate", "asynqueue.memoryfiles._memfdCreate"):
             with patch(broken, side_effect=OSError):

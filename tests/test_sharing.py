@@ -131,12 +131,15 @@ class SharingTests(SynchronousTestCase):
         """What is dropped is filled again; what is held stays as it is."""
         first, second = buffer(100), buffer(100)
         (kept, dropped), _ = self.ends.cross(first, second)
+        mappings = dict(self.ends.far._arrivals._mappings)
         del dropped
         self.ends.tell()
         self.assertEqual(self.numbers(self.ends.near), (1, 1))
         third = buffer(99)
         (arrived,), _ = self.ends.cross(third)
         self.assertEqual((arrived, kept), (third, first))
+        # Their files were not sent again.
+        self.assertEqual(self.ends.far._arrivals._mappings, mappings)
         self.assertEqual(self.numbers(self.ends.near), (2, 0))
 
     def test_descriptors(self):
@@ -154,7 +157,7 @@ class SharingTests(SynchronousTestCase):
         with patch("asynqueue.slots.KEPT", 2 * PAGE):
             arrived, _ = self.ends.cross(*[buffer(PAGE) for _ in range(8)])
             files = [slot.file for slot in self.ends.near._slots._used.values()]
-            self.assertEqual(sum(file.pages().size() for file in files), 8 * PAGE)
+            self.assertEqual(sum(len(file.pages()) for file in files), 8 * PAGE)
             del arrived
             self.ends.tell()
         self.assertEqual(sum(os.fstat(file.fd).st_size for file in files), 3 * PAGE)
@@ -304,18 +307,18 @@ class SharingTests(SynchronousTestCase):
             self.assertFalse(os.get_inheritable(fd))
 
 
+SIDES = st.booleans()
+SIZES = st.lists(st.integers(1, 4 * PAGE), min_size=1, max_size=3)
+WHICH = st.integers(0, 9)
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(
-            st.just("share"),
-            st.booleans(),
-            st.lists(st.integers(1, 4 * PAGE), min_size=1, max_size=3),
+    st.tuples(st.just("share"), SIDES, SIZES)
+    | st.tuples(st.just("cross"), SIDES, SIZES)
+    | st.tuples(
+        st.sampled_from(
+            ["send", "ahead", "receive", "drop", "drop", "forget", "write", "tell"]
         ),
-        st.tuples(
-            st.sampled_from(["send", "ahead", "receive", "drop", "forget", "write"]),
-            st.booleans(),
-            st.integers(0, 9),
-        ),
+        SIDES,
+        WHICH,
     ),
     max_size=60,
 )
@@ -345,6 +348,17 @@ class Model:
         packet = [b"head", b"contents", *self.sides[side].share(buffers)]
         self.unsent[side].append((packet, [bytes(b) for b in buffers]))
 
+    def cross(self, side, sizes):
+        self.tell(not side)
+        self.share(side, sizes)
+        self.send(side, -1)
+        for receiver in (side, not side):
+            while self.pipe[not receiver]:
+                self.receive(receiver)
+
+    def tell(self, side, _=0):
+        self.put(side, [b"head", b"contents"], [], False)
+
     def send(self, side, k):
         packet, contents = self.unsent[side].pop(k)
         self.put(side, packet, contents, False)
@@ -359,7 +373,7 @@ class Model:
         packet[2:] = [memoryview(bytearray(part)) for part in packet[2:]]
         self.pipe[side].append((packet, contents, isTakenBack))
 
-    def receive(self, side, _):
+    def receive(self, side, _=0):
         packet, contents, isTakenBack = self.pipe[not side].popleft()
         self.sides[side].receive(packet)
         arrived = list(zip(packet[2:], contents, strict=True))
@@ -405,8 +419,8 @@ class Model:
             "forget": self.unsent[side],
             "receive": self.pipe[not side],
         }.get(what, self.held[side])
-        if what == "share":
-            self.share(side, how)
+        if what in ("share", "cross", "tell"):
+            getattr(self, what)(side, how)
         elif things:
             getattr(self, what)(side, how % len(things))
         self.look()
@@ -431,18 +445,14 @@ class AnyOrderTests(SynchronousTestCase):
                 model.step(what, side, how)
                 # For each side a door, and for each file its own and two mappings.
                 self.assertLessEqual(len(descriptors()) - before, 2 + 2 * 3 * most)
-            for side in (0, 1):
-                model.unsent[side].clear()
-                while model.pipe[side]:
-                    model.step("receive", not side, 0)
-                model.held[side].clear()
-            for _ in range(2):
-                model.held[0].clear()
-                model.held[1].clear()
-                model.ends.tell()
-            for side in model.sides:
-                side._slots.settle()
-                self.assertFalse(side._slots.areUsed)
+            for things in (model.unsent, model.pipe, model.held):
+                for side in (0, 1):
+                    while model.pipe[side]:
+                        model.receive(not side)
+                    things[side].clear()
+            model.ends.tell()
+            self.assertFalse(model.ends.near._slots.areUsed)
+            self.assertFalse(model.ends.far._slots.areUsed)
             model.ends.close()
-            del model, side
+            del model, end, things
             self.assertEqual(len(descriptors()), before)
