@@ -91,11 +91,12 @@ def message(packet: Packet) -> bytes | None:
     """
     if len(packet) != 2:
         return None
-    first, second = map(_length, packet)
+    envelope, contents = packet
+    first, second = len(envelope), _length(contents)
     if first >= _ANNOUNCED or first + second >= AT_ONCE:
         return None
     head = _HEAD.pack(1 + first + second, first)
-    return b"".join((head, *_pieces(packet[0]), *_pieces(packet[1])))
+    return b"".join((head, envelope, *_pieces(contents)))
 
 
 def announcement(packet: Packet) -> bytes:

@@ -2,6 +2,7 @@
 How the near end of a pipe learns of an answer.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,8 @@ class ThreadPoller(Asker):
     """
     I look for an answer from the reactor, once in each of its next iterations, as long
     as L{LOOKING} after it was asked for, or after the answer before; but only in one
-    iteration if the last answer took longer than that. After that the thread of my
+    iteration if the last answer took longer than that. Between looks whoever else is
+    ready to run on this core may run. After that the thread of my
     L{ThreadLooper} waits for it, and returns the moment that it comes: the interval,
     which grows with each look that finds nothing, only governs how often the thread
     wakes to see whether it still waits for anything.
@@ -81,6 +83,8 @@ class ThreadPoller(Asker):
 
     def _lookLater(self) -> None:
         self.state = PollerState.LOOKING
+        # Where cores are few, whoever is to answer may wait for this one.
+        _letOthersRun()
         self._nextLook = self._reactor.callLater(0, self._look)
 
     def _look(self) -> None:
@@ -142,6 +146,9 @@ class ThreadPoller(Asker):
             self._nextLook.cancel()
             self._nextLook = None
         super()._answer(failure)
+
+
+_letOthersRun: "Callable[[], Any]" = getattr(os, "sched_yield", lambda: None)
 
 
 POLLERS: dict[str, PollerFactory] = {

@@ -61,10 +61,12 @@ def send(connection: Any, packet: Packet) -> None:
     """
     outgoing = Outgoing()
     outgoing.add(packet)
-    while outgoing.packets:
-        if isSocket(connection):
-            writeSome(connection.fileno(), outgoing)
-        else:
+    if isSocket(connection):
+        fd = connection.fileno()
+        while outgoing.packets:
+            writeSome(fd, outgoing)
+    else:
+        while outgoing.packets:
             sendPiece(connection, outgoing)
 
 
