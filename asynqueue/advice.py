@@ -14,8 +14,8 @@ Of some settings one is chosen so:
      than the noise.
   2. Left out of the others are those that spend more CPU time here than the one
      that spends least by more than the noise.
-  3. Of the others that is chosen which is set already, or else the first: that with
-     the shortest interval, and of these the smallest backoff.
+  3. Of the others that is chosen which is set already, or else is least far from
+     that: the one with the shortest interval, and of these with the nearest backoff.
 
 First an interval and a backoff are chosen, and then a poller: whether another is better
 than the one that looks at that pace.
@@ -98,8 +98,10 @@ class Comparison:
             if efficiency[each] >= least
         }
         most = min(cpu.values()) + self.noise("cpu")
-        good = [each for each in among if each in cpu and cpu[each] <= most]
-        return usual if usual in good else good[0]
+        good = [each for each in cpu if cpu[each] <= most]
+        if usual in good:
+            return usual
+        return min(good, key=lambda it: (it.interval, abs(it.backoff - usual.backoff)))
 
 
 @dataclass(frozen=True)
@@ -140,13 +142,13 @@ def inWords(comparison: Comparison) -> list[str]:
     else:
         paced = advice.paced
         lines = [
-            f"Set interval={paced.interval:g}, backoff={paced.backoff:g}.",
-            *_figures(comparison, (DEFAULTS, paced)),
+            f"Set interval={paced.interval:g}, backoff={paced.backoff:g}:",
+            *_reasons(comparison, DEFAULTS, paced),
         ]
     if advice.best != advice.paced:
         lines += [
-            f'Better still is poller="{advice.best.poller}".',
-            *_figures(comparison, (advice.paced, advice.best)),
+            f'Better still is poller="{advice.best.poller}":',
+            *_reasons(comparison, advice.paced, advice.best),
         ]
     elif not all(each.isPaced for each in comparison.choices):
         lines.append("Leave the poller as it is: no other is better.")
@@ -158,10 +160,21 @@ def inWords(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _figures(comparison: Comparison, choices: Sequence[Choice]) -> list[str]:
+def _reasons(comparison: Comparison, before: Choice, after: Choice) -> list[str]:
     figure = comparison.figure
+    gained, spent = (
+        figure(after, measure) - figure(before, measure)
+        for measure in ("efficiency", "cpu")
+    )
+    if gained <= comparison.noise("efficiency") and -spent > comparison.noise("cpu"):
+        reason = "it takes less CPU time, and is as efficient but for noise"
+    else:
+        reason = "it is more efficient"
     return [
-        f"  {each.title}: efficiency {figure(each, 'efficiency'):.2f} %, "
-        f"{figure(each, 'cpu'):.2f} ms of CPU time per call"
-        for each in choices
+        f"  {reason}",
+        *(
+            f"  {each.title}: efficiency {figure(each, 'efficiency'):.2f} %, "
+            f"{figure(each, 'cpu'):.2f} ms of CPU time per call"
+            for each in (before, after)
+        ),
     ]

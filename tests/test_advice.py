@@ -82,7 +82,8 @@ class AdviceTests(SynchronousTestCase):
         self.assertEqual(self.advised(), (SLOWER, SLOWER))
         self.assertEqual(
             self.words(),
-            "Set interval=0.01, backoff=1.1.\n"
+            "Set interval=0.01, backoff=1.1:\n"
+            "  it takes less CPU time, and is as efficient but for noise\n"
             "  thread, 1 ms, 1.10: efficiency 99.00 %, 3.00 ms of CPU time per call\n"
             "  thread, 10 ms, 1.10: efficiency 98.90 %, 2.00 ms of CPU time per call\n"
             "(Means over the loads. Up to 0.20 % of efficiency and 0.20 ms of CPU time "
@@ -100,10 +101,20 @@ class AdviceTests(SynchronousTestCase):
         self.add(DEFAULTS, 98.0, 1.0)
         self.add(SLOWER, 99.0, 2.0)
         self.assertEqual(self.advised(), (SLOWER, SLOWER))
+        self.assertIn("backoff=1.1:\n  it is more efficient\n", self.words())
+
+    def test_between(self):
+        """What is taken for the sake of the best is not said to spend less."""
+        self.add(DEFAULTS, 98.7, 1.0)
+        self.add(SLOWER, 98.85, 1.0)
+        self.add(SLOWEST, 99.0, 1.0)
+        self.assertEqual(self.advised(), (SLOWER, SLOWER))
+        self.assertIn("backoff=1.1:\n  it is more efficient\n", self.words())
 
     def test_nearest(self):
-        """Of several that are as good, that with the shortest interval is taken."""
+        """Of several that are as good, that is taken which is nearest what is set."""
         self.add(DEFAULTS, 99.0, 3.0)
+        self.add(Choice(interval=0.01, backoff=1.05), 99.0, 1.0)
         self.add(SLOWER, 99.0, 1.1)
         self.add(SLOWEST, 99.0, 1.0)
         self.assertEqual(self.advised(), (SLOWER, SLOWER))
@@ -119,7 +130,9 @@ class AdviceTests(SynchronousTestCase):
         self.add(SLOWEST, 98.5, 1.0)
         self.add(OTHER, 99.2, 1.0)
         self.assertEqual(self.advised(), (SLOWEST, OTHER))
-        self.assertIn('Better still is poller="other".\n', self.words())
+        self.assertIn(
+            'Better still is poller="other":\n  it is more efficient\n', self.words()
+        )
 
     def test_allLoads(self):
         """All loads count: what is gained under one can be lost under another."""
