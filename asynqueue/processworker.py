@@ -80,16 +80,15 @@ class ProcessWorker(Figures, Lifeline):
     of 200 ms 31 times and one of 1 second 48 times. The interval is always about
     one tenth of the time that has passed since the first look, 0.1 second after
     a second. With a backoff of 1.05 it is half of that, and it takes 81 looks to
-    reach a second. (These follow from the sum of the intervals: after I{n} looks
-    C{interval * (backoff**n - 1) / (backoff - 1)} seconds have passed. The tests
-    step a clock through them. The page of AsynQueue's C{ProcessWorker}, made on
-    2022-11-17, has the 7 and 4 looks at 100 ms and 200 ms, which is where they
-    are with an interval of 10 ms; its 48, 81 and one tenth hold.)
+    reach a second. (After I{n} looks C{interval * (backoff**n - 1) / (backoff - 1)}
+    seconds have passed. The page of AsynQueue's C{ProcessWorker}, of 2022-11-17,
+    has the 7 and 4 looks at 100 ms and 200 ms, which is true of an interval of 10
+    ms; its 48, 81 and one tenth hold.)
 
-    That page tells of the efficiency of processes in AsynQueue: with calls of 0
-    to 200 ms, 96.7 % at a backoff of 1.05 and 94.5 % at 1.10; with calls of 100
-    ms, 95.5 % and 99 %; with calls of a second, 97.5 % and 94.3 %. Here no dead
-    time follows a long call.
+    There workers were efficient to 96.7 % with calls of 0 to 200 ms at a backoff
+    of 1.05 and to 94.5 % at 1.10, with calls of 100 ms to 95.5 % and 99 %, with
+    calls of a second to 97.5 % and 94.3 %. C{docs/tuning.rst} tells why, and what
+    they are here; C{python -m asynqueue tune} measures it on another machine.
 
     @cvar cQualified: The series that all of my class are qualified for,
         C{'process'} and C{'local'}.
