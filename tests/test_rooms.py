@@ -11,6 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from asynqueue import rooms
 from asynqueue.rooms import LARGE, BytesRoom, NoRoom, Room, roomFor
 
+PIECE = bytes(range(251)) * 300
+"""
+What rooms are filled with, over and over.
+"""
+
 
 def fill(room, piece):
     """
@@ -29,10 +34,10 @@ class RoomTests(SynchronousTestCase):
         for size in (0, 1, 2, 10, LARGE - 1, LARGE, LARGE + 1):
             for isBytes in (False, True):
                 room = roomFor(size, isBytes)
-                fill(room, b"0123456")
+                fill(room, PIECE)
                 whole = room.take()
                 self.assertIs(type(whole), bytes if isBytes else memoryview)
-                expected = (b"0123456" * (size // 7 + 1))[:size]
+                expected = (PIECE * (size // len(PIECE) + 1))[:size]
                 self.assertEqual(whole, expected)
 
     def test_writable(self):
