@@ -5,20 +5,16 @@ Standard library only: the far side imports me.
 """
 
 import contextlib
-import functools
 import io
 import mmap
 import os
-import sys
-from collections.abc import Callable
 from typing import Any
 
 LARGE = 1 << 22
 """
 From how many bytes on a place is made of pages that the system gives for it alone.
 A C{bytearray} would first be cleared, and no other thread run meanwhile: for 0.37 s
-where 200 MiB were measured. So would C{bytes} if C{bytes(size)} made them: for 2.5 ms
-where 20 MB were measured.
+where 200 MiB were measured.
 """
 
 _SPARE = 4096
@@ -69,11 +65,8 @@ class BytesRoom(Room):
     """
 
     def _make(self, size: int) -> memoryview:
-        if size > sys.maxsize:
-            raise MemoryError(f"No room for {size} bytes")
-        make = bytes if size < LARGE else _uncleared()
         try:
-            self._bytes = io.BytesIO(make(size))
+            self._bytes = io.BytesIO(bytes(size))
         except OverflowError as e:
             raise MemoryError(f"No room for {size} bytes") from e
         return self._bytes.getbuffer()
@@ -119,20 +112,6 @@ def roomFor(size: int, isBytes: bool) -> Room:
         return BytesRoom(size) if isBytes else Room(size)
     except MemoryError:
         return NoRoom(size)
-
-
-@functools.cache
-def _uncleared() -> Callable[[int], bytes]:
-    """
-    @return: What makes C{bytes} of a size that hold anything, if there is such here.
-    """
-    try:
-        import ctypes
-    except ImportError:
-        return bytes
-    prototype = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t)
-    make = prototype(("PyBytes_FromStringAndSize", ctypes.pythonapi))
-    return functools.partial(make, None)
 
 
 def _pages(size: int) -> Any:
