@@ -129,9 +129,9 @@ imports only from those listed below it:
   - C{rooms}: where what is long is read to
   - C{framing}: how messages are told apart in a stream
 
-The last seventeen are all that a worker process imports (C{processbase} and
-C{reactorside} only if it needs them): standard library only, so no public name is
-imported here before it is asked for.
+The last twenty are all that a worker process imports (C{processbase},
+C{reactorside}, and C{sharing} with the three below it only if it needs them): standard
+library only, so no public name is imported here before it is asked for.
 """
 
 from importlib import import_module

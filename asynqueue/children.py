@@ -112,8 +112,9 @@ class Child:
     @ivar exitcode: Its exit code, C{None} before it has ended.
     @ivar tickets: The L{Tickets} of the calls that wait in its pipe, C{None} if none
         is to wait there. Whoever has got the near end of the pipe closes them.
-    @ivar sharing: The L{Sharing} of arrays with it, C{None} if none are shared. To be
-        closed likewise.
+    @ivar sharing: What arrays are shared with it by, a
+        L{Sharing<asynqueue.sharing.Sharing>}, C{None} if none is. To be closed
+        likewise.
     @ivar stack: What C{faulthandler} has written about the fault that it ended
         by, C{None} if there was none.
     """

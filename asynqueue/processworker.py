@@ -165,10 +165,12 @@ class ProcessWorker(Figures, Lifeline):
             reader, as many as he has taken, and sent together: see
             L{asynqueue.batches}.
         @param shareAbove: From how many bytes on the arrays in calls, results and items
-            cross in shared memory, which takes one copy instead of two and no time of
-            the pipe; at least L{OUT_OF_BAND<asynqueue.contents.OUT_OF_BAND>}. That is
-            for what offers its buffer, as C{numpy} arrays do, but C{bytes}. Not on
-            Windows.
+            cross in shared memory, at least
+            L{OUT_OF_BAND<asynqueue.contents.OUT_OF_BAND>}. That is for what offers its
+            buffer, as C{numpy} arrays do, but C{bytes}. It is fast because memory is
+            kept and used again: up to L{KEPT<asynqueue.slots.KEPT>} bytes, or as much
+            as the largest array has, for each process and either direction. Those whose
+            results are all kept gain little by it. Not on Windows.
         @param maxCalls: How many calls a process does; a queue then has another
             take its place, which was started meanwhile. Until that is up the
             old one goes on, so it may do some more. C{None} for any number.
