@@ -4,11 +4,13 @@ A worker and its processes, on fakes.
 
 import inspect
 import math
+from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from asynqueue.contents import OUT_OF_BAND
 from asynqueue.errors import PicklingError, StartFailed, WorkerDied, WorkerError
 from asynqueue.interfaces import ICanceller, IRestartable, IWorker
 from asynqueue.messages import Status
@@ -67,8 +69,20 @@ class WorkerTests(SynchronousTestCase):
             (ValueError, {"interval": 0}),
             (ValueError, {"backoff": 0.9}),
             (ValueError, {"poller": "crystal ball"}),
+            (ValueError, {"shareAbove": OUT_OF_BAND - 1}),
+            (ValueError, {"shareAbove": 1e6}),
         ):
             self.assertRaises(error, ProcessWorker, **kw)
+
+    def test_cannotShare(self):
+        """Arrays cannot be shared where that cannot be done, and so it is said."""
+        ProcessWorker(shareAbove=OUT_OF_BAND)
+        for what, value in (("os.name", "nt"), ("find_spec", lambda name: None)):
+            with patch(f"asynqueue.starting.{what}", value):
+                error = self.assertRaises(
+                    ValueError, ProcessWorker, shareAbove=OUT_OF_BAND
+                )
+            self.assertIn("ctypes", str(error))
 
     def test_paceCanBeSet(self):
         """interval and backoff are the poller's, and are checked when set."""
