@@ -4,6 +4,7 @@ Where tasks and workers meet.
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -121,7 +122,7 @@ class AssignmentFactory:
             for series in allSeries:
                 assignment = self._next(series)
                 if assignment is not None:
-                    self._handOver(assignment.task, worker, assignment.d)
+                    self._handOver(worker, assignment.accept)
                     return True
         self.waiting[worker] = allSeries
         return False
@@ -157,19 +158,18 @@ class AssignmentFactory:
 
         @return: A Deferred that fires when a worker has accepted the task.
         """
-        worker = self._ready(task.series)
-        assignment = Assignment(task)
+        assignment, worker = Assignment(task), self._ready(task.series)
         if worker is None:
             self.pending.setdefault(task.series, deque()).append(assignment)
         else:
-            self._handOver(task, worker, assignment.d)
+            self._handOver(worker, assignment.accept)
         return assignment.d
 
     def assign(self, task: Any) -> None:
         """
         Hands a task to a worker that is ready for it. There has to be one.
         """
-        self._handOver(task, self._ready(task.series))
+        self._handOver(self._ready(task.series), partial(entrust, task))
 
     def _ready(self, series: Hashable) -> Any:
         for workers in (self.waiting, self.sparing):
@@ -186,14 +186,10 @@ class AssignmentFactory:
                 return assignment
         return None
 
-    def _handOver(
-        self, task: Any, worker: Any, accepted: "Deferred[None] | None" = None
-    ) -> None:
+    def _handOver(self, worker: Any, accept: "Callable[[Any], Deferred[None]]") -> None:
         self.cancelRequests(worker)
         self._whenTaken(worker)
-        if accepted is not None:
-            accepted.callback(None)
-        entrust(task, worker).addCallback(self._freed, worker)
+        accept(worker).addCallback(self._freed, worker)
 
     def _freed(self, _: object, worker: Any) -> None:
         self._whenFree(worker)

@@ -220,16 +220,21 @@ class Life:
         return pack(call, task.callTuple, self._makePickler, most, self._sharing)
 
     def _packed(self, packet: Packet, errand: Errand) -> None:
-        if errand.task in self._errands:
+        if self._isHere(errand):
             errand.packet, errand.isPacked = packet, True
             self.channel.ask(errand)
 
     def _notPacked(self, failure: Failure, errand: Errand) -> None:
         task, why = errand.task, failure.value
-        if why is not None and self._discard(task):
+        if why is not None and self._isHere(errand):
+            self._discard(task)
             error = notPicklable(task.callTuple, why, self._makePickler)
             task.callback((Status.ERROR, error))
             errand.ready.callback(None)
+
+    def _isHere(self, errand: Errand) -> bool:
+        # Its task may have been given back meanwhile, and come again.
+        return self._errands.get(errand.task) is errand
 
     def _withdraw(self, errand: Errand) -> bool:
         return not errand.isPacked or self.channel.withdraw(errand)

@@ -38,7 +38,7 @@ class Queue:
     wait in a line until I am not; a task that is L{put} is kept all the same.
     From the line, too, the one with the lowest I{key} comes first.
 
-    @ivar handler: Whoever takes the tasks. It is called with one only while its
+    @ivar handler: Whoever takes the tasks. It is assigned one only while its
         C{isReadyFor(series)} is true for the task's series.
     @ivar heaps: The L{Priority} of each series in which tasks wait.
     @ivar refused: Why the tasks of some series are not kept, an exception for

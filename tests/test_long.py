@@ -16,7 +16,7 @@ from asynqueue.contents import Contents, Source, TooLong
 from asynqueue.errors import PicklingError, WorkerDied
 from asynqueue.messages import LONG
 from asynqueue.picklers import byName
-from tests.fakes import Bench, double
+from tests.fakes import Bench, double, makeTask
 from tests.support import StepLooper
 
 LONG_LIST = list(range(LONG))
@@ -116,6 +116,25 @@ class LongTests(SynchronousTestCase):
         self.poller.answerAll()
         self.assertEqual(self.successResultOf(second), 4)
         self.assertEqual(self.bench.child.asked, [])
+
+    def test_recalled(self):
+        """A call that is taken back while it is pickled, and given again, runs once."""
+        bench = Bench(prefetch=1)
+        looper: Any = StepLooper()
+        bench.worker._looper = looper
+        bench.up()
+        for last in (LONG_LIST, [LONG_LIST, lambda: 1]):
+            bench.poller.sent.clear()
+            task = makeTask(len, last)
+            bench.worker.run(task)
+            self.assertEqual(bench.worker.recall(), [task])
+            bench.worker.run(task)
+            looper.step()
+            self.assertEqual((bench.poller.sent, bench.worker.tasks), ([], [task]))
+            looper.step()
+            bench.poller.answerAll()
+            self.successResultOf(task.d)
+            self.assertLessEqual(len(bench.poller.sent), 1)
 
     def test_death(self):
         """One that is pickled when the process dies runs in the next."""
