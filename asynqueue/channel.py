@@ -336,11 +336,14 @@ class Channel:
         for other in (self._tickets, self._sharing):
             if other is not None:
                 other.close()
-        begun = [request for request in self.sent if request.sentAt is not None]
+        sent = list(self.sent)
+        # Whoever still knows me is not to keep their packets, nor their tasks.
+        self.sent.clear()
+        begun = [request for request in sent if request.sentAt is not None]
         self.lost = next((r.about() for r in begun if r.about()), None)
         if self.endReason is None:
             self.whenDied(died)
-        for request in [*self.sent, *taken, *self._lines.clear()]:
+        for request in [*sent, *taken, *self._lines.clear()]:
             request.lost(died)
         if not self.up.called:
             self.up.callback(died)

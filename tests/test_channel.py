@@ -98,6 +98,15 @@ class ChannelTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(self.channel.ended), died)
         self.assertIs(self.channel.state, ChannelState.ENDED)
 
+    def test_keepsNothing(self):
+        """After the end no request is held, nor what was to be sent for it."""
+        self.up()
+        for request in (self.call(1), self.call(2)):
+            request.replied.addErrback(lambda _: None)
+        self.assertEqual(len(self.channel.sent), 1)
+        self.child.die(-9)
+        self.assertFalse(self.channel.sent)
+
     def test_endOfPipeIsNotYetDeath(self):
         """When the pipe ends first, the exit code is waited for, and seen to."""
         self.up()
