@@ -2,11 +2,12 @@
 What is asked through a pipe and not answered yet, as all pollers have it.
 """
 
-from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from asynqueue.ends import nearEnd
@@ -39,44 +40,48 @@ class PollerState(Enum):
 class Asker:
     """
     I am what all pollers have in common: packets are sent in the order in which they
-    are asked, and each is given the answer that has the same place in the order of
-    answers.
+    are asked, and answers handed out in the order in which they come.
 
     What is asked while answers are handed out is sent after them, together.
 
     @ivar state: A L{PollerState}.
     """
 
+    log = Logger()
+
     def __init__(self) -> None:
         self.state = PollerState.DISCONNECTED
         self._end: Any = None
-        self._asked: deque[Deferred[Packet]] = deque()
+        self._asked = 0
         self._hungUp = True
         self._hangers: list[Deferred[None]] = []
+        self._answered: Callable[[Packet], Any]
+        self._lost: Callable[[Failure, int], Any]
 
-    def connect(self, connection: Any) -> None:
+    def connect(
+        self,
+        connection: Any,
+        answered: Callable[[Packet], Any],
+        lost: Callable[[Failure, int], Any],
+    ) -> None:
         """
         Begins to use a pipe.
         """
         self._end = nearEnd(connection)
+        self._answered, self._lost = answered, lost
         self._hungUp = False
         self.state = PollerState.IDLE
 
-    def ask(self, packet: Packet) -> "Deferred[Packet]":
+    def ask(self, packet: Packet) -> None:
         """
-        Sends a packet and waits for the one that answers it.
+        Sends a packet that is to be answered.
         """
         if self._hungUp:
-            return fail(EOFError("There is no pipe"))
-        try:
-            self._end.outgoing.add(packet)
-        except ValueError:
-            return fail()
-        d: Deferred[Packet] = Deferred()
-        self._asked.append(d)
+            raise EOFError("There is no pipe")
+        self._end.outgoing.add(packet)
+        self._asked += 1
         if self.state is not PollerState.ANSWERING:
             self._goOn()
-        return d
 
     def hangUp(self) -> "Deferred[None]":
         """
@@ -115,9 +120,9 @@ class Asker:
             failure = self._readRest()
             self._handOut()
         if failure is not None:
-            self._failAll(failure)
+            self._tellLost(failure)
         if self._hungUp:
-            self._failAll(Failure(EOFError("Hung up")))
+            self._tellLost(Failure(EOFError("Hung up")))
             self._disconnect()
             return
         self.state = PollerState.IDLE
@@ -125,9 +130,14 @@ class Asker:
             self._goOn()
 
     def _handOut(self) -> None:
-        asked, answers = self._asked, self._end.incoming.packets
-        while asked and answers:
-            asked.popleft().callback(answers.popleft())
+        answers = self._end.incoming.packets
+        while self._asked and answers:
+            self._asked -= 1
+            try:
+                self._answered(answers.popleft())
+            except Exception:
+                # The next ones are not to be lost as well.
+                self.log.failure("What an answer came to went wrong")
 
     def _readRest(self) -> Failure | None:
         """
@@ -144,22 +154,16 @@ class Asker:
             return Failure()
         return None
 
-    def _failAll(self, failure: Failure) -> None:
+    def _tellLost(self, failure: Failure) -> None:
         """
-        Fails what is asked.
+        What is asked is answered no more.
         """
-        asked = list(self._asked)
-        self._asked.clear()
         unsent = self._end.outgoing.packets
-        n = max(len(asked) - len(unsent), 0)
+        n, asked = len(unsent), self._asked
         unsent.clear()
-        for d in asked[:n]:
-            d.errback(failure)
-        if failure.check(EOFError, OSError):
-            # Whatever the far end has read, it was not these.
-            failure = Failure(BrokenPipeError("The pipe ended before all was sent"))
-        for d in asked[n:]:
-            d.errback(failure)
+        self._asked = 0
+        if asked:
+            self._lost(failure, n)
 
     def _disconnect(self) -> None:
         self._end.close()

@@ -28,14 +28,6 @@ at once unless a call has left something there that does not end.
 """
 
 
-UNREAD = (BrokenPipeError, ConnectionResetError)
-"""
-What a pipe's failure is if the process ended without having read the request.
-Where the pipe is a local socket, Linux says C{ECONNRESET} when the far end was
-closed with something still unread in it, and plain end-of-file otherwise.
-"""
-
-
 class ChannelState(Enum):
     """
     The stages of a L{Channel}. Moves: STARTING to OPEN when the process is there;
@@ -257,13 +249,12 @@ class Channel:
             request.packet = []
         request.sentAt = perf_counter()
         self.sent.append(request)
-        if self._sharing is not None:
-            try:
+        try:
+            if self._sharing is not None:
                 self._sharing.send(packet)
-            except OSError:
-                self._lost(Failure())
-                return
-        self._poller.ask(packet).addCallbacks(self._answered, self._lost)
+            self._poller.ask(packet)
+        except OSError:
+            self._lost(Failure())
 
     def _answered(self, packet: Packet) -> None:
         sentAt = self.sent[0].sentAt if self.sent else None
@@ -288,13 +279,20 @@ class Channel:
         request.answered(reply)
         self._pump()
 
-    def _lost(self, failure: Failure) -> None:
+    def _lost(self, failure: Failure, unsent: int = 0) -> None:
         """
         The pipe is of no use any more. Most likely the process has ended; if
         it has not, it has to.
+
+        @param unsent: How many requests, the last ones, were not wholly sent.
         """
-        if failure.check(*UNREAD) and len(self.sent) == 1:
-            self.sent[0].sentAt = None
+        n = len(self.sent)
+        if n == 1 and failure.check(ConnectionResetError):
+            # Where the pipe is a local socket, Linux says so when the far end was
+            # closed with something still unread in it.
+            unsent = 1
+        for place in range(n - unsent, n):
+            self.sent[place].sentAt = None
         if not failure.check(EOFError, OSError):
             error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
             self._fault = f" after its answer could not be read ({error})"
@@ -303,7 +301,7 @@ class Channel:
             self.child.terminate()
 
     def _started(self, near: Any) -> None:
-        self._poller.connect(near)
+        self._poller.connect(near, self._answered, self._lost)
         self._tickets = self.child.tickets
         if self.state is ChannelState.STARTING:
             self.state = ChannelState.OPEN

@@ -168,36 +168,44 @@ class IPoller(Interface):
     interval = Attribute("The initial interval between looks, in seconds.")
     backoff = Attribute("What the interval is multiplied by after each look.")
 
-    def connect(connection: Any) -> None:
+    def connect(
+        connection: Any,
+        answered: Callable[[Any], Any],
+        lost: Callable[[Any, int], Any],
+    ) -> None:
         """
         Begins to use a pipe. It is mine from now on: I close it.
 
         @param connection: The near end, a C{multiprocessing} connection.
+        @param answered: Is called with each packet that answers one that I was asked,
+            in the order in which these were.
+        @param lost: Is called if what I was asked will be answered no more, once for
+            all of it, with why, a C{Failure}, and how many of the packets, the last
+            ones, were not wholly sent. Why is C{EOFError} if the far end is gone, or
+            C{ConnectionResetError} where the system tells that it has left something
+            unread; or what was wrong if what came was no answer.
         """
 
-    def ask(packet: Any) -> "Deferred[Any]":
+    def ask(packet: Any) -> None:
         """
-        Sends a packet.
+        Sends a packet that is to be answered.
 
         I may be asked again before I have answered, but only by packets that are short,
-        at most L{AT_ONCE<asynqueue.packets.AT_ONCE>} bytes. Each is given its answer in
-        its turn. What the pipe has no room for I keep until there is some. What is
-        asked while I fire Deferreds I send when I have fired all that can be.
+        at most L{AT_ONCE<asynqueue.packets.AT_ONCE>} bytes. What the pipe has no room
+        for I keep until there is some. What is asked while I tell of answers I send
+        when I have told of all that are there.
 
         @param packet: A L{packet<asynqueue.packets>}: a list of its parts, which
             I use up.
-        @return: A Deferred that fires with the packet that answers it. If the far end
-            goes first, it fails, after those that were asked before: with
-            C{BrokenPipeError} if the packet was not wholly sent; else with C{EOFError},
-            or with C{ConnectionResetError} where the system tells that the far end has
-            left something unread, if not necessarily this. It fails with what was
-            wrong if what came was no answer.
+        @raise EOFError: if I have no pipe.
+        @raise ValueError: if it has more than
+            L{MOST_PARTS<asynqueue.packets.MOST_PARTS>} parts.
         """
 
     def hangUp() -> "Deferred[None]":
         """
         Ends the use of the pipe. Answers that are there already are still
-        delivered; what else was asked fails as if the far end were gone.
+        told of; what else was asked is lost, as if the far end were gone.
 
         @return: A Deferred that fires when I am done with the pipe, and it is
             closed. I may be connected again then.

@@ -3,6 +3,7 @@ How the near end of a pipe learns of an answer from the reactor itself.
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,7 @@ from zope.interface import implementer
 from asynqueue.asking import Asker, PollerState
 from asynqueue.interfaces import IPoller
 from asynqueue.pace import checkPace
+from asynqueue.packets import Packet
 from asynqueue.reactors import canWatchPipes, theReactor
 
 
@@ -55,11 +57,16 @@ class ReactorPoller(Asker):
         """
         return self.hangUp()
 
-    def connect(self, connection: Any) -> None:
+    def connect(
+        self,
+        connection: Any,
+        answered: Callable[[Packet], Any],
+        lost: Callable[[Failure, int], Any],
+    ) -> None:
         """
         Begins to use a pipe.
         """
-        super().connect(connection)
+        super().connect(connection, answered, lost)
         # Also while nothing is asked: an end is an event then, too.
         self._reactor.addReader(self)
         self._isWatched = True

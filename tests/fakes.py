@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from asynqueue.interfaces import IPoller
@@ -155,17 +156,18 @@ class StepPoller:
         self.connection = None
         self.stopped = False
         self.most = 0
-        self._asked: deque[tuple[Any, Any]] = deque()
+        self._asked: deque[Any] = deque()
 
     @property
     def asked(self):
         """The packet that was sent first of those not answered, C{None} if none."""
-        return self._asked[0][0] if self._asked else None
+        return self._asked[0] if self._asked else None
 
-    def connect(self, connection):
+    def connect(self, connection, answered, lost):
         if self.connection is not None:
             raise RuntimeError("There is a connection already")
         self.connection = connection
+        self._answered, self._lost = answered, lost
         gate = StepGate(connection) if isinstance(connection, Connection) else None
         self.universe = ProcessUniverse(gate=gate)
         self.gate = gate
@@ -174,14 +176,12 @@ class StepPoller:
         if self.connection is None:
             raise RuntimeError("Asked without a connection")
         asked = crossed(packet)
-        d: Any = Deferred()
-        self._asked.append((asked, d))
+        self._asked.append(asked)
         self.most = max(self.most, len(self._asked))
         # Of a copy, because opening a packet uses it up.
         self.sent.append(unpack(list(asked))[0])
         if self.instant:
             self.answer()
-        return d
 
     def begin(self):
         """
@@ -197,21 +197,21 @@ class StepPoller:
 
     def answer(self, packet=None):
         """The far side answers, by itself or with the packet given."""
-        asked, d = self._asked.popleft()
+        asked = self._asked.popleft()
         if packet is None:
             packet = self.universe.answer(asked)[1]
-        d.callback(crossed(packet))
+        self._answered(crossed(packet))
 
     def answerAll(self):
         """The far side answers until nothing is asked any more."""
         while self._asked:
             self.answer()
 
-    def lose(self, error):
-        """The pipe breaks."""
+    def lose(self, error, unsent=0):
+        """The pipe breaks, when it has not taken the last ones yet."""
         asked, self._asked = self._asked, deque()
-        for _, d in asked:
-            d.errback(error)
+        if asked:
+            self._lost(Failure(error), unsent)
 
     def hangUp(self):
         self.connection = None

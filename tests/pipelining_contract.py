@@ -14,6 +14,7 @@ from twisted.internet.defer import gatherResults, inlineCallbacks
 from asynqueue.ends import SocketEnd
 from asynqueue.packets import AT_ONCE, message
 from tests.pollers_contract import LONG, PipeCase, turns
+from tests.questions import Questions
 from tests.support import unwrap, wrap
 
 if TYPE_CHECKING:
@@ -280,7 +281,8 @@ class AnyOrderContract(_Sync):
         """Answers come in order, and what was answered when all ends arrives."""
         near, far = Pipe()
         self.far, self.poller = SocketEnd(far), self.makePoller()
-        self.poller.connect(near)
+        self.questions = Questions(self.poller)
+        self.questions.connect(near)
         self.asked = self.answered = 0
         self.got: list[Any] = []
         self.isOver = False
@@ -297,7 +299,7 @@ class AnyOrderContract(_Sync):
         """
         Asks something that is so long.
         """
-        d = self.poller.ask(wrap(b"%4d" % self.asked + bytes(size)))
+        d = self.questions.ask(wrap(b"%4d" % self.asked + bytes(size)))
         d.addCallbacks(lambda answer: int(unwrap(answer)[:4]), lambda _: None)
         d.addCallback(self.got.append)
         self.asked += 1

@@ -15,6 +15,7 @@ from zope.interface.verify import verifyObject
 from asynqueue.interfaces import IPoller
 from asynqueue.packets import AT_ONCE, MOST_PARTS, announcement
 from asynqueue.streams import Receiver, send
+from tests.questions import Questions
 from tests.support import BOUND, leavesNothing, unwrap, wrap
 
 if TYPE_CHECKING:
@@ -66,13 +67,14 @@ class PipeCase(_Base):
         self.near, self.far = Pipe()
         self.addCleanup(self.far.close)
         self.receiver = Receiver(self.far)
-        self.poller.connect(self.near)
+        self.questions = Questions(self.poller)
+        self.questions.connect(self.near)
 
     def ask(self, contents):
         """
         @return: A Deferred of the bytes that answer these.
         """
-        return self.poller.ask(wrap(contents)).addCallback(unwrap)
+        return self.questions.ask(wrap(contents)).addCallback(unwrap)
 
     def read(self):
         """
@@ -169,7 +171,7 @@ class PollerContract(PipeCase):
     def test_parts(self):
         """A packet of any number of parts arrives, those without bytes too."""
         for n in (1, 3, MOST_PARTS):
-            d = self.poller.ask([b"%d" % i * (i % 2) for i in range(n)])
+            d = self.questions.ask([b"%d" % i * (i % 2) for i in range(n)])
             yield turns(2)
             packet = self.receiver.receive()
             self.assertEqual(packet, [b"%d" % i * (i % 2) for i in range(n)])
@@ -369,6 +371,6 @@ class PollerContract(PipeCase):
     def test_neverConnected(self):
         """Without a pipe nothing can be asked, and there is nothing to stop."""
         poller = self.makePoller(interval=0.001, backoff=1.10, reactor=reactor)
-        yield self.assertFailure(poller.ask(wrap(b"question")), EOFError)
+        yield self.assertFailure(Questions(poller).ask(wrap(b"question")), EOFError)
         yield poller.hangUp()
         yield poller.stop()

@@ -25,6 +25,7 @@ from asynqueue.errors import ThreadError
 from asynqueue.messages import Call, Hello, pack, unpack
 from asynqueue.pollers import LOOKING, ThreadPoller
 from asynqueue.streams import Receiver, send
+from tests.questions import Questions
 
 BOUND = 30.0
 """
@@ -220,13 +221,14 @@ class PollerCase(SynchronousTestCase):
     def connect(self, interval, backoff):
         self.poller = ThreadPoller(interval, backoff, self.reactor, self.looper)
         self.near = StepConnection()
-        self.poller.connect(self.near)
+        self.questions = Questions(self.poller)
+        self.questions.connect(self.near)
 
     def ask(self, contents):
         """
         @return: A Deferred of the bytes that answer these.
         """
-        return self.poller.ask(wrap(contents)).addCallback(unwrap)
+        return self.questions.ask(wrap(contents)).addCallback(unwrap)
 
     def sent(self):
         """
@@ -266,7 +268,8 @@ class Line:
         )
         self.child.start()
         test.addCleanup(self.cut)
-        self.poller.connect(self.reactor.until(self.child.started))
+        self.questions = Questions(self.poller)
+        self.questions.connect(self.reactor.until(self.child.started))
         self.ask(Hello(0))
 
     def ask(self, envelope, contents=None):
@@ -274,7 +277,7 @@ class Line:
         @return: The L{Answer<asynqueue.messages.Answer>}, and its contents.
         """
         packet = pack(envelope, contents)
-        answer, load = unpack(self.reactor.until(self.poller.ask(packet)))
+        answer, load = unpack(self.reactor.until(self.questions.ask(packet)))
         return answer, load()
 
     def call(self, f, /, *args, raw=None, **kw):
@@ -290,7 +293,7 @@ class Line:
 
         @return: The Deferred of the packet that answers it.
         """
-        return self.poller.ask(pack(Call(1, None), (f, args, {})))
+        return self.questions.ask(pack(Call(1, None), (f, args, {})))
 
     def end(self):
         """

@@ -119,11 +119,11 @@ class ChannelTests(SynchronousTestCase):
 
     def test_unread(self):
         """A request that the process had not read counts as not sent."""
-        for error in (BrokenPipeError(), ConnectionResetError()):
+        for error, unsent in ((EOFError(), 1), (ConnectionResetError(), 0)):
             self.setUp()
             self.up()
             request = self.call(1)
-            self.poller.lose(error)
+            self.poller.lose(error, unsent)
             self.child.die(-9)
             self.failureOf(request)
             self.assertIsNone(request.sentAt)

@@ -111,7 +111,7 @@ class DeathTests(Case):
     def test_notBegun(self):
         """A call that was not begun is none that a process died in."""
         self.run_(double, 1)
-        self.bench.poller.lose(BrokenPipeError())
+        self.bench.poller.lose(EOFError(), unsent=1)
         self.bench.child.die(-11)
         self.assertIsNone(self.told()[0]["call"])
 

@@ -39,7 +39,7 @@ class LivesTests(SynchronousTestCase):
         """A call that a dying process had not read runs in the next one."""
         self.come()
         d = self.queue.call(double, 2)
-        self.bench.poller.lose(BrokenPipeError())
+        self.bench.poller.lose(EOFError(), unsent=1)
         self.bench.child.die(-9)
         self.assertNoResult(d)
         self.come()
@@ -56,7 +56,7 @@ class LivesTests(SynchronousTestCase):
             if self.bench.child.pid is None:
                 self.bench.child.come()
                 self.bench.poller.answer()
-            self.bench.poller.lose(BrokenPipeError())
+            self.bench.poller.lose(EOFError(), unsent=1)
             self.bench.child.die(1)
         self.failureResultOf(d, WorkerError)
         self.failureResultOf(self.queue.call(double, 1), WorkerError)

@@ -173,7 +173,7 @@ class StepsTests(PollerCase):
         near, far = Pipe()
         self.addCleanup(far.close)
         self.successResultOf(self.poller.hangUp())
-        self.poller.connect(near)
+        self.questions.connect(near)
         ds = [self.ask(b"question") for _ in range(3)]
         for d in ds:
             self.reactor.rightNow += LOOKING * 0.9

@@ -20,6 +20,7 @@ from asynqueue.packets import STRETCH, announcement
 from asynqueue.reactorpoller import ReactorPoller
 from asynqueue.streams import SOME, Receiver, send
 from tests.listening import WatchingReactor
+from tests.questions import Questions
 from tests.support import SteppedReactor, leavesNothing, threads, unwrap, wrap
 
 REACTORS = ("epoll", "poll", "select", "asyncio")
@@ -89,13 +90,14 @@ class StepsTests(SynchronousTestCase):
         self.near, self.far = Pipe()
         self.addCleanup(self.poller.stop)
         self.addCleanup(self.far.close)
-        self.poller.connect(self.near)
+        self.questions = Questions(self.poller)
+        self.questions.connect(self.near)
 
     def ask(self, contents):
         """
         @return: A Deferred of the bytes that answer these.
         """
-        return self.poller.ask(wrap(contents)).addCallback(unwrap)
+        return self.questions.ask(wrap(contents)).addCallback(unwrap)
 
     def watched(self):
         """
