@@ -16,7 +16,7 @@ from asynqueue.children import Child
 from asynqueue.deferreds import branch
 from asynqueue.errors import StartFailed, WorkerDied, aboutExit
 from asynqueue.messages import Hello, Stop, pack
-from asynqueue.packets import Packet, message
+from asynqueue.packets import Packet, isShort
 from asynqueue.replies import Reply, openReply
 from asynqueue.requests import Inquiry, Line, Lines, Request, TakenBack
 from asynqueue.tickets import Tickets
@@ -237,7 +237,7 @@ class Channel:
         if self._stale and request.canBeTakenBack:
             return None
         # A long one may find no room in the pipe beside what is there.
-        return None if message(request.packet) is None else request
+        return request if isShort(request.packet) else None
 
     def _send(self, request: Request) -> None:
         packet = request.packet

@@ -104,8 +104,7 @@ class Contents(Pieces):
         if before and type(piece) is bytes:
             opcode = _opcode(len(piece))
             if before.endswith(opcode) and self._takes(piece):
-                gathered = self[-1].tobytes()[: -len(opcode)]
-                self[-1] = memoryview(gathered + pickle.NEXT_BUFFER)
+                self[-1] = bytes(self[-1][: -len(opcode)]) + pickle.NEXT_BUFFER
                 self.buffers.append(piece)
                 return
         super().write(piece)
@@ -133,10 +132,10 @@ class Contents(Pieces):
         last = self[-1]
         # The first piece begins with the number of the protocol.
         start = 2 if len(self) == 1 else 0
-        if last[start : start + 1].tobytes() == pickle.FRAME:
+        if last[start : start + 1] == pickle.FRAME:
             start += 9 + int.from_bytes(last[start + 1 : start + 9], "little")
         rest = last[start:]
-        return rest.tobytes() if len(rest) <= _LONGEST_REST else b""
+        return bytes(rest) if len(rest) <= _LONGEST_REST else b""
 
     def _takes(self, buffer: Any) -> bool:
         return len(buffer) >= OUT_OF_BAND and len(self.buffers) < _MOST_BUFFERS

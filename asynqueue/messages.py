@@ -153,8 +153,11 @@ class Iteration(NamedTuple):
     first: list[Any]
 
 
+_STATUSES = {status.value: status for status in Status}
+
+
 def _answer(number: int, code: bytes, seconds: float) -> Answer:
-    return Answer(number, Status(code), seconds)
+    return Answer(number, _STATUSES[code], seconds)
 
 
 _KINDS = (Hello, Call, Next, Close, Stop, Answer)

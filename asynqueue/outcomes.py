@@ -79,11 +79,12 @@ class Outcomes:
         @param returnFailure: C{False} to make a text of an error.
         @return: The result, a C{Failure}, or a Deferred.
         """
-        code, result = statusResult
-        try:
-            status = Status(code)
-        except ValueError:
-            return self._failed(Failure(), task, returnFailure)
+        status, result = statusResult
+        if not isinstance(status, Status):
+            try:
+                status = Status(status)
+            except ValueError:
+                return self._failed(Failure(), task, returnFailure)
         if status is Status.TIMEOUT or status is Status.DISCONNECTED:
             return self._tryAgain(status, result, task, consumer, returnFailure)
         if status is Status.ERROR:

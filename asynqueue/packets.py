@@ -69,10 +69,11 @@ _ANNOUNCED = 255
 _IS_BYTES = 1 << 63
 
 
-class Pieces(list[memoryview]):
+class Pieces(list[Any]):
     """
-    I am a part that crosses as one and is held in pieces: what was written into me,
-    as into a file, and is not copied.
+    I am a part that crosses as one and is held in pieces, each C{bytes} or a
+    C{memoryview} of single bytes: what was written into me, as into a file, and is not
+    copied.
     """
 
     def write(self, piece: Any) -> None:
@@ -81,21 +82,28 @@ class Pieces(list[memoryview]):
 
         @param piece: C{bytes} or the like. It cannot change its length meanwhile.
         """
-        self.append(PickleBuffer(piece).raw())
+        self.append(piece if type(piece) is bytes else PickleBuffer(piece).raw())
 
 
-def message(packet: Packet) -> bytes | None:
+def isShort(packet: Packet) -> bool:
     """
-    @return: The message that a packet is sent as, with its length before it; C{None} if
-        it is to be announced.
+    @return: C{True} if a packet is sent as a message, C{False} if it is to be
+        announced.
     """
     if len(packet) != 2:
-        return None
+        return False
+    first = len(packet[0])
+    return first < _ANNOUNCED and first + _length(packet[1]) < AT_ONCE
+
+
+def message(packet: Packet) -> bytes:
+    """
+    @return: The message that a packet that L{isShort} is sent as, with its length
+        before it.
+    """
     envelope, contents = packet
-    first, second = len(envelope), _length(contents)
-    if first >= _ANNOUNCED or first + second >= AT_ONCE:
-        return None
-    head = _HEAD.pack(1 + first + second, first)
+    first = len(envelope)
+    head = _HEAD.pack(1 + first + _length(contents), first)
     return b"".join((head, envelope, *_pieces(contents)))
 
 
@@ -128,9 +136,10 @@ class Outgoing:
 
         @raise ValueError: if it has more than L{MOST_PARTS} parts.
         """
-        short = message(packet)
-        pieces = deque((announcement(packet) if short is None else short,))
-        if short is None:
+        if isShort(packet):
+            pieces = deque((message(packet),))
+        else:
+            pieces = deque((announcement(packet),))
             for part in packet:
                 pieces += filter(len, _pieces(part))
         packet.clear()

@@ -245,7 +245,11 @@ class Queue:
         self._dispatching = True
         try:
             while task is not None:
-                self._handOver(task)
+                if self.loadInfoProducer.isHeard():
+                    self.loadInfoProducer.tell()
+                    self._handOver(task)
+                elif not task.isOver():
+                    self.handler.assign(task)
                 task = self._take()
         finally:
             self._dispatching = False
@@ -292,8 +296,8 @@ class Queue:
 
     def _take(self) -> Any:
         """
-        @return: The task that goes next, which is gone from me, or C{None} if
-            nobody is ready for any.
+        @return: The task that goes next, which is gone from me though nobody has
+            been told yet, or C{None} if nobody is ready for any.
         """
         if self.line or self._waiters:
             self._admit()
@@ -306,7 +310,7 @@ class Queue:
         if best is not None:
             self.heaps[best.series].pop()
             self._dropIfEmpty(best.series)
-            self.loadInfoProducer.oneLess()
+            self.loadInfoProducer.queued -= 1
         return best
 
     def _dropIfEmpty(self, series: Hashable) -> None:

@@ -52,7 +52,7 @@ class PipeliningContract(PipeCase):
         """
         Answers several times by one system call.
         """
-        os.write(self.far.fileno(), b"".join(message(wrap(a)) or b"" for a in answers))
+        os.write(self.far.fileno(), b"".join(message(wrap(a)) for a in answers))
 
     @inlineCallbacks
     def test_oneByOne(self):
