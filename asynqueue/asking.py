@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from asynqueue.ends import nearEnd
@@ -47,21 +46,19 @@ class Asker:
     @ivar state: A L{PollerState}.
     """
 
-    log = Logger()
-
     def __init__(self) -> None:
         self.state = PollerState.DISCONNECTED
         self._end: Any = None
         self._asked = 0
         self._hungUp = True
         self._hangers: list[Deferred[None]] = []
-        self._answered: Callable[[Packet], Any]
+        self._answered: Callable[[list[Packet]], Any]
         self._lost: Callable[[Failure, int], Any]
 
     def connect(
         self,
         connection: Any,
-        answered: Callable[[Packet], Any],
+        answered: Callable[[list[Packet]], Any],
         lost: Callable[[Failure, int], Any],
     ) -> None:
         """
@@ -130,14 +127,11 @@ class Asker:
             self._goOn()
 
     def _handOut(self) -> None:
-        answers = self._end.incoming.packets
-        while self._asked and answers:
-            self._asked -= 1
-            try:
-                self._answered(answers.popleft())
-            except Exception:
-                # The next ones are not to be lost as well.
-                self.log.failure("What an answer came to went wrong")
+        incoming = self._end.incoming.packets
+        n = min(self._asked, len(incoming))
+        if n:
+            self._asked -= n
+            self._answered([incoming.popleft() for _ in range(n)])
 
     def _readRest(self) -> Failure | None:
         """

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from asynqueue.children import Child
@@ -65,6 +66,8 @@ class Channel:
         process has in hand, and those in the pipe.
     @ivar lost: The call in whose middle the process ended, as a text, or C{None}.
     """
+
+    log = Logger()
 
     def __init__(self, child: Child, poller: Any, reactor: Any, ahead: int = 0) -> None:
         self.child = child
@@ -256,7 +259,19 @@ class Channel:
         except OSError:
             self._lost(Failure())
 
-    def _answered(self, packet: Packet) -> None:
+    def _answered(self, packets: list[Packet]) -> None:
+        # What the process has told meanwhile comes first: the log records of a call
+        # are there when its Deferred fires.
+        self.child.catchUp()
+        for packet in packets:
+            try:
+                self._open(packet)
+            except Exception:
+                # The next ones are not to be lost as well.
+                self.log.failure("What an answer came to went wrong")
+        self._pump()
+
+    def _open(self, packet: Packet) -> None:
         sentAt = self.sent[0].sentAt if self.sent else None
         if sentAt is None:
             return
@@ -273,11 +288,7 @@ class Channel:
             self._stale -= 1
         if self.sent:
             self.sent[0].sentAt = now
-        # What it has told meanwhile comes first: the log records of a call are
-        # there when its Deferred fires.
-        self.child.catchUp()
         request.answered(reply)
-        self._pump()
 
     def _lost(self, failure: Failure, unsent: int = 0) -> None:
         """

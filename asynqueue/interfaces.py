@@ -170,15 +170,15 @@ class IPoller(Interface):
 
     def connect(
         connection: Any,
-        answered: Callable[[Any], Any],
+        answered: Callable[[list[Any]], Any],
         lost: Callable[[Any, int], Any],
     ) -> None:
         """
         Begins to use a pipe. It is mine from now on: I close it.
 
         @param connection: The near end, a C{multiprocessing} connection.
-        @param answered: Is called with each packet that answers one that I was asked,
-            in the order in which these were.
+        @param answered: Is called with a list of packets that have come, which answer
+            the next of those that I was asked, in the same order.
         @param lost: Is called if what I was asked will be answered no more, once for
             all of it, with why, a C{Failure}, and how many of the packets, the last
             ones, were not wholly sent. Why is C{EOFError} if the far end is gone, or

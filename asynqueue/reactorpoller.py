@@ -60,7 +60,7 @@ class ReactorPoller(Asker):
     def connect(
         self,
         connection: Any,
-        answered: Callable[[Packet], Any],
+        answered: Callable[[list[Packet]], Any],
         lost: Callable[[Failure, int], Any],
     ) -> None:
         """

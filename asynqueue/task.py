@@ -3,7 +3,7 @@ A call on its way, and the priority that it gets.
 """
 
 import itertools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -35,7 +35,7 @@ class Task:
         or fails with C{CancelledError} if it is cancelled first.
     @ivar timeout: How long I may be in a worker's hands, in seconds; C{None}
         for as long as it takes.
-    @ivar callbacks: What L{addCallback} has been called with: a list of tuples
+    @ivar callbacks: What L{addCallback} has been called with: a sequence of tuples
         of a callable, its further arguments, its keywords.
     @ivar raw: Overrides the worker's I{raw} unless C{None}.
     @ivar retries: How often I may be tried again after a timeout.
@@ -87,7 +87,7 @@ class Task:
         self.retries = 0
         self.holder: Any = None
         self.reactor = reactor
-        self.callbacks: list[CallTuple] = []
+        self.callbacks: Sequence[CallTuple] = ()
         self._timer: Any = None
         self.d: Deferred[tuple[Any, Any]] = Deferred(self._cancelled)
 
@@ -117,7 +117,7 @@ class Task:
         """
         Adds a callback to I{d}, and to that of each copy of me.
         """
-        self.callbacks.append((f, args, kw))
+        self.callbacks = [*self.callbacks, (f, args, kw)]
         self.d.addCallback(f, *args, **kw)
 
     def callback(self, statusResult: tuple[Any, Any]) -> None:

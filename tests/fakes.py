@@ -200,7 +200,7 @@ class StepPoller:
         asked = self._asked.popleft()
         if packet is None:
             packet = self.universe.answer(asked)[1]
-        self._answered(crossed(packet))
+        self._answered([crossed(packet)])
 
     def answerAll(self):
         """The far side answers until nothing is asked any more."""

@@ -39,8 +39,9 @@ class Questions:
             return fail()
         return d
 
-    def _answered(self, packet):
-        self._waiting.popleft().callback(packet)
+    def _answered(self, packets):
+        for packet in packets:
+            self._waiting.popleft().callback(packet)
 
     def _lost(self, failure, unsent):
         waiting = list(self._waiting)
