@@ -22,11 +22,24 @@ def entrust(task: Any, worker: Any) -> "Deferred[None]":
 
     @return: A Deferred that fires when the worker is ready for another.
     """
-    task.holder = worker if ICanceller.providedBy(worker) else None
-    if not IPrefetcher.providedBy(worker):
-        task.startTimer()
-    ready: Deferred[None] = worker.run(task)
+    ready: Deferred[None] = Deferred()
+    _begin(task, worker, partial(ready.callback, None))
     return ready
+
+
+def _begin(task: Any, worker: Any, ready: Callable[[], Any]) -> None:
+    """
+    Does what L{entrust} does.
+
+    @param ready: Is called when the worker is ready for another.
+    """
+    if IPrefetcher.providedBy(worker):
+        task.holder = worker
+        worker.begin(task, ready)
+    else:
+        task.holder = worker if ICanceller.providedBy(worker) else None
+        task.startTimer()
+        worker.run(task).addCallback(lambda _: ready())
 
 
 def release(task: Any) -> None:
@@ -122,7 +135,7 @@ class AssignmentFactory:
             for series in allSeries:
                 assignment = self._next(series)
                 if assignment is not None:
-                    self._handOver(worker, assignment.accept)
+                    self._handOver(worker, assignment)
                     return True
         self.waiting[worker] = allSeries
         return False
@@ -162,14 +175,16 @@ class AssignmentFactory:
         if worker is None:
             self.pending.setdefault(task.series, deque()).append(assignment)
         else:
-            self._handOver(worker, assignment.accept)
+            self._handOver(worker, assignment)
         return assignment.d
 
     def assign(self, task: Any) -> None:
         """
         Hands a task to a worker that is ready for it. There has to be one.
         """
-        self._handOver(self._ready(task.series), partial(entrust, task))
+        worker = self._ready(task.series)
+        self._take(worker)
+        _begin(task, worker, partial(self._whenFree, worker))
 
     def _ready(self, series: Hashable) -> Any:
         for workers in (self.waiting, self.sparing):
@@ -186,10 +201,10 @@ class AssignmentFactory:
                 return assignment
         return None
 
-    def _handOver(self, worker: Any, accept: "Callable[[Any], Deferred[None]]") -> None:
+    def _handOver(self, worker: Any, assignment: Assignment) -> None:
+        self._take(worker)
+        assignment.accept(worker).addCallback(lambda _: self._whenFree(worker))
+
+    def _take(self, worker: Any) -> None:
         self.cancelRequests(worker)
         self._whenTaken(worker)
-        accept(worker).addCallback(self._freed, worker)
-
-    def _freed(self, _: object, worker: Any) -> None:
-        self._whenFree(worker)

@@ -148,12 +148,21 @@ class IPrefetcher(ICanceller):
 
     prefetch = Attribute("How many tasks I take beside the one that I do, an integer.")
 
+    def begin(task: Any, ready: Callable[[], Any]) -> None:
+        """
+        Does what C{run} does.
+
+        @param ready: Is called when I am ready for another task, where the Deferred
+            of C{run} fires: a Deferred for each task is more than a flood of them
+            needs.
+        """
+
     def recall() -> list[Any]:
         """
         Lets go of the tasks that I have not begun.
 
-        @return: A list of them, in order. I will neither run nor end them, nor will
-            their Deferreds of C{run} fire.
+        @return: A list of them, in order. I will neither run nor end them, nor say
+            that I am ready for another.
         """
 
 

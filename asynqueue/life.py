@@ -32,18 +32,20 @@ class Errand(Request):
 
     @ivar task: The task.
     @ivar isPacked: C{True} when I have my packet.
-    @ivar ready: The Deferred that C{run} returned.
+    @ivar ready: What is called when another may follow.
     """
 
     __slots__ = ("_life", "isPacked", "ready", "task")
 
     canBeTakenBack = True
 
-    def __init__(self, number: int, task: Task, life: "Life") -> None:
+    def __init__(
+        self, number: int, task: Task, life: "Life", ready: Callable[[], Any]
+    ) -> None:
         super().__init__(number, [])
         self.isPacked = False
         self.task = task
-        self.ready: Deferred[None] = Deferred()
+        self.ready = ready
         self._life = life
 
     def about(self) -> str | None:
@@ -110,17 +112,18 @@ class Life:
         """
         return list(self._errands)
 
-    def run(self, task: Task) -> "Deferred[None]":
+    def run(self, task: Task, ready: Callable[[], Any]) -> None:
         """
         Sends a task's call to the process, and ends the task when the result is
         there.
 
-        @return: A Deferred that fires when another may follow. It does not if
-            the process ends.
+        @param ready: Is called when another may follow. It is not if the process
+            ends.
         """
         if not (self._errands and self.channel.ahead):
             task.startTimer()
-        errand = self._errands[task] = Errand(self.channel.number(), task, self)
+        errand = Errand(self.channel.number(), task, self, ready)
+        self._errands[task] = errand
         try:
             packet = self._pack(errand, LONG)
         except TooLong:
@@ -130,7 +133,6 @@ class Life:
             self._notPacked(Failure(), errand)
         else:
             self._packed(packet, errand)
-        return errand.ready
 
     def cancel(self, task: Task) -> None:
         """
@@ -142,7 +144,7 @@ class Life:
             return
         if self._withdraw(errand):
             self._discard(task)
-            errand.ready.callback(None)
+            errand.ready()
         else:
             call = aboutCall(task.callTuple)
             self.channel.terminate(f"its call {call} was cancelled or timed out")
@@ -200,7 +202,7 @@ class Life:
             d.addCallback(self._loaded, errand.task, isWanted)
         else:
             self._finish(errand.task, isWanted, *reply.result())
-        errand.ready.callback(None)
+        errand.ready()
 
     def lost(self, errand: Errand) -> None:
         """
@@ -230,7 +232,7 @@ class Life:
             self._discard(task)
             error = notPicklable(task.callTuple, why, self._makePickler)
             task.callback((Status.ERROR, error))
-            errand.ready.callback(None)
+            errand.ready()
 
     def _isHere(self, errand: Errand) -> bool:
         # Its task may have been given back meanwhile, and come again.

@@ -17,8 +17,8 @@ __all__ = ["Priority"]
 T = TypeVar("T")
 
 
-def _itself(item: Any) -> Any:
-    return item
+def _itself(item: Any) -> tuple[Any, ...]:
+    return (item,)
 
 
 class Priority(Generic[T]):
@@ -29,13 +29,14 @@ class Priority(Generic[T]):
     @ivar pendingGetCalls: The Deferreds of those who wait for an item.
     """
 
-    def __init__(self, key: Callable[[T], Any] = _itself) -> None:
+    def __init__(self, key: Callable[[T], tuple[Any, ...]] = _itself) -> None:
         """
-        @param key: Tells what an item is compared by, itself unless given.
+        @param key: Tells what an item is compared by, a tuple: of itself unless given.
         """
         self._key = key
         self._serials = itertools.count()
-        self._heap: list[tuple[Any, int, T]] = []
+        # What each is compared by, then its serial number and itself.
+        self._heap: list[tuple[Any, ...]] = []
         self._removed: set[int] = set()
         self._serialOf: dict[int, int] = {}
         self.pendingGetCalls: deque[Deferred[T]] = deque()
@@ -59,7 +60,7 @@ class Priority(Generic[T]):
             return
         serial = next(self._serials)
         self._serialOf[id(item)] = serial
-        heapq.heappush(self._heap, (self._key(item), serial, item))
+        heapq.heappush(self._heap, (*self._key(item), serial, item))
 
     def get(self) -> "Deferred[T]":
         """
@@ -79,7 +80,8 @@ class Priority(Generic[T]):
         @raise IndexError: if there is none.
         """
         self._skipRemoved()
-        return self._heap[0][2]
+        first: T = self._heap[0][-1]
+        return first
 
     def pop(self) -> T:
         """
@@ -87,8 +89,9 @@ class Priority(Generic[T]):
         @raise IndexError: if there is none.
         """
         self._skipRemoved()
-        _, serial, item = heapq.heappop(self._heap)
-        self._forget(item, serial)
+        entry = heapq.heappop(self._heap)
+        item: T = entry[-1]
+        self._forget(item, entry[-2])
         return item
 
     def remove(self, item: T) -> bool:
@@ -133,13 +136,13 @@ class Priority(Generic[T]):
     def _inOrder(self) -> list[tuple[int, T]]:
         return [
             (serial, item)
-            for _, serial, item in sorted(self._heap, key=lambda entry: entry[:2])
+            for *_, serial, item in sorted(self._heap, key=lambda entry: entry[:-1])
             if serial not in self._removed
         ]
 
     def _skipRemoved(self) -> None:
-        while self._heap and self._heap[0][1] in self._removed:
-            self._removed.remove(heapq.heappop(self._heap)[1])
+        while self._removed and self._heap[0][-2] in self._removed:
+            self._removed.remove(heapq.heappop(self._heap)[-2])
 
     def _forget(self, item: T, serial: int) -> None:
         if self._serialOf.get(id(item)) == serial:
@@ -147,6 +150,6 @@ class Priority(Generic[T]):
 
     def _compact(self) -> None:
         if 2 * len(self._removed) > len(self._heap):
-            self._heap = [e for e in self._heap if e[1] not in self._removed]
+            self._heap = [e for e in self._heap if e[-2] not in self._removed]
             self._removed.clear()
             heapq.heapify(self._heap)

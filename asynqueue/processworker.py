@@ -7,7 +7,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, ClassVar
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from asynqueue.channel import Channel
@@ -289,12 +289,21 @@ class ProcessWorker(Figures, Lifeline):
         @return: A Deferred that fires when I am ready for another task. It
             never fires if the process dies of this one: my resignation tells.
         """
+        ready: Deferred[None] = Deferred()
+        self.begin(task, partial(ready.callback, None))
+        return ready
+
+    def begin(self, task: Task, ready: Callable[[], Any]) -> None:
+        """
+        Does what L{run} does, and calls I{ready} where its Deferred fires.
+        """
         if self.state is WorkerState.DOWN:
             self.start()
         if self._life is None or self.state is WorkerState.STOPPING:
             task.callback((Status.ERROR, WorkerError("The worker was stopped")))
-            return succeed(None)
-        return self._life.run(task)
+            ready()
+        else:
+            self._life.run(task, ready)
 
     def stop(self) -> "Deferred[None]":
         """

@@ -52,7 +52,7 @@ class PriorityTests(SynchronousTestCase):
         Of equal items, the one that was put first comes first, and they are
         never compared with each other.
         """
-        heap: Priority[Any] = Priority(key=lambda item: item["key"])
+        heap: Priority[Any] = Priority(key=lambda item: (item["key"],))
         items = [{"key": i % 3, "serial": i} for i in range(300)]
         for item in items:
             heap.put(item)
@@ -116,7 +116,7 @@ class PriorityTests(SynchronousTestCase):
         An item that was taken out and put again is there once, at its new
         place among equals.
         """
-        heap: Priority[list[str]] = Priority(key=len)
+        heap: Priority[list[str]] = Priority(key=lambda item: (len(item),))
         items = [["a"], ["b"], ["c"]]
         for item in items:
             heap.put(item)
@@ -151,7 +151,7 @@ class PriorityTests(SynchronousTestCase):
         It behaves as a list that is sorted anew each time, whatever is put,
         popped, waited for, taken out and cancelled in between.
         """
-        heap: Priority[Any] = Priority(key=lambda item: item[0])
+        heap: Priority[Any] = Priority(key=lambda item: item[:1])
         model: list[Any] = []
         gone: list[Any] = []
         waiters: deque[Deferred[Any]] = deque()
