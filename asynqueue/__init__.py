@@ -125,11 +125,12 @@ imports only from those listed below it:
   - C{memoryfiles}: memory that is a file without a name
   - C{contents}: what is left out of the pickle, because it is large
   - C{streams}: how it is written and read
+  - C{vigil}: staying awake for what comes soon
   - C{packets}: how it is put into a stream, and taken out of it
   - C{rooms}: where what is long is read to
   - C{framing}: how messages are told apart in a stream
 
-The last twenty are all that a worker process imports (C{processbase},
+The last twenty-one are all that a worker process imports (C{processbase},
 C{reactorside}, and C{sharing} with the three below it only if it needs them): standard
 library only, so no public name is imported here before it is asked for.
 """

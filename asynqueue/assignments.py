@@ -79,8 +79,9 @@ class AssignmentFactory:
     I am where tasks and workers meet. Whoever comes first waits here for the
     other.
 
-    A task goes to the worker that has been ready longest, before all to one that has
-    nothing to do.
+    A task goes to a worker that has nothing to do, the one that became ready last: most
+    likely it is still awake, and has what it needs in the caches. Where all have
+    something to do, it goes to the one that has had room longest.
 
     @ivar waiting: The workers that have nothing to do, in the order in which they
         became ready, each with the series that it is ready for a task of.
@@ -187,10 +188,12 @@ class AssignmentFactory:
         _begin(task, worker, partial(self._whenFree, worker))
 
     def _ready(self, series: Hashable) -> Any:
-        for workers in (self.waiting, self.sparing):
-            for worker, allSeries in workers.items():
-                if series in allSeries:
-                    return worker
+        for worker in reversed(self.waiting):
+            if series in self.waiting[worker]:
+                return worker
+        for worker in self.sparing:
+            if series in self.sparing[worker]:
+                return worker
         return None
 
     def _next(self, series: Hashable) -> Assignment | None:

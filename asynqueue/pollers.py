@@ -2,7 +2,6 @@
 How the near end of a pipe learns of an answer.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,26 +15,20 @@ from asynqueue.looper import ThreadLooper
 from asynqueue.pace import checkPace, intervals
 from asynqueue.reactorpoller import ReactorPoller
 from asynqueue.reactors import theReactor
+from asynqueue.vigil import ANSWER_SOON, Vigil, letOthersRun
 
 PollerFactory = Callable[..., Any]
-
-LOOKING = 0.00025
-"""
-For how long I look for an answer from the reactor, in seconds, if the last one came
-as soon.
-"""
 
 
 @implementer(IPoller)
 class ThreadPoller(Asker):
     """
     I look for an answer from the reactor, once in each of its next iterations, as long
-    as L{LOOKING} after it was asked for, or after the answer before; but only in one
-    iteration if the last answer took longer than that. Between looks whoever else is
-    ready to run on this core may run. After that the thread of my
-    L{ThreadLooper} waits for it, and returns the moment that it comes: the interval,
-    which grows with each look that finds nothing, only governs how often the thread
-    wakes to see whether it still waits for anything.
+    as L{ANSWER_SOON<asynqueue.vigil.ANSWER_SOON>} after it was asked for, or after the
+    answer before; but only in one iteration if the last answer took longer than that.
+    After that the thread of my L{ThreadLooper} waits for it, and returns the moment
+    that it comes: the interval, which grows with each look that finds nothing, only
+    governs how often the thread wakes to see whether it still waits for anything.
 
     What takes more than one read or write is the thread's as well.
 
@@ -60,8 +53,7 @@ class ThreadPoller(Asker):
         self._reactor = theReactor(reactor)
         self._looper = looper or ThreadLooper(reactor=reactor)
         self._nextLook: Any = None
-        self._since = 0.0
-        self._isQuick = True
+        self._vigil = Vigil(self._reactor.seconds, ANSWER_SOON)
         self._threadWrites = False
 
     def stop(self) -> "Deferred[None]":
@@ -75,7 +67,7 @@ class ThreadPoller(Asker):
         if self._end.outgoing.packets and not (isWaiting and self._threadWrites):
             self._end.write()
         if self.state is PollerState.IDLE:
-            self._since = self._reactor.seconds()
+            self._vigil.begin()
             if self._end.outgoing.packets:
                 self._wait()
             else:
@@ -84,7 +76,7 @@ class ThreadPoller(Asker):
     def _lookLater(self) -> None:
         self.state = PollerState.LOOKING
         # Where cores are few, whoever is to answer may wait for this one.
-        _letOthersRun()
+        letOthersRun()
         self._nextLook = self._reactor.callLater(0, self._look)
 
     def _look(self) -> None:
@@ -98,14 +90,13 @@ class ThreadPoller(Asker):
             self._answer(Failure())
             return
         if end.incoming.packets:
-            self._isQuick = True
+            self._vigil.end()
             self._answer()
         elif end.incoming.isInPart or end.outgoing.packets:
             self._wait()
-        elif self._isQuick and self._reactor.seconds() - self._since < LOOKING:
+        elif self._vigil.lasts():
             self._lookLater()
         else:
-            self._isQuick = False
             self._wait()
 
     def _wait(self) -> None:
@@ -131,8 +122,7 @@ class ThreadPoller(Asker):
         raise EOFError("Hung up")
 
     def _attended(self, when: float) -> None:
-        if when - self._since < LOOKING:
-            self._isQuick = True
+        self._vigil.end(when)
         self._answer()
 
     def _leave(self) -> None:
@@ -146,9 +136,6 @@ class ThreadPoller(Asker):
             self._nextLook.cancel()
             self._nextLook = None
         super()._answer(failure)
-
-
-_letOthersRun: "Callable[[], Any]" = getattr(os, "sched_yield", lambda: None)
 
 
 POLLERS: dict[str, PollerFactory] = {

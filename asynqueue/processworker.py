@@ -165,12 +165,10 @@ class ProcessWorker(Figures, Lifeline):
             reader, as many as he has taken, and sent together: see
             L{asynqueue.batches}.
         @param shareAbove: From how many bytes on the arrays in calls, results and items
-            cross in shared memory, at least
-            L{OUT_OF_BAND<asynqueue.contents.OUT_OF_BAND>}. That is for what offers its
-            buffer, as C{numpy} arrays do, but C{bytes}. It is fast because memory is
-            kept and used again: up to L{KEPT<asynqueue.slots.KEPT>} bytes, or as much
-            as the largest array has, for each process and either direction. Those whose
-            results are all kept gain little by it. Not on Windows.
+            (whatever offers its buffer, but C{bytes}) cross in shared memory, at least
+            L{OUT_OF_BAND<asynqueue.contents.OUT_OF_BAND>}. Up to
+            L{KEPT<asynqueue.slots.KEPT>} bytes of it, or as much as the largest array
+            has, are kept for each process and either direction. Not on Windows.
         @param maxCalls: How many calls a process does; a queue then has another
             take its place, which was started meanwhile. Until that is up the
             old one goes on, so it may do some more. C{None} for any number.
@@ -179,19 +177,17 @@ class ProcessWorker(Figures, Lifeline):
             place likewise. It is looked at every
             L{PAUSE<asynqueue.deaths.PAUSE>} seconds at most, so 10 times a
             second. C{None} for any size.
-        @param logs: C{True} to have what the process logs by the standard
-            C{logging} handled by the loggers of the same names here, as far as
-            they have let it pass when it was started. See
-            L{asynqueue.reports}.
+        @param logs: C{True} to have what the process logs by the standard C{logging}
+            handled by the loggers of the same names here, as far as they have let it
+            pass when it was started. See L{asynqueue.reports}.
         @param reactor: The reactor to use, the global one if C{None}.
         @param launch: Makes a L{Child<asynqueue.children.Child>} or the like.
         @raise ValueError: if there is no such start method, pickler or poller, or
             a number is out of range.
         @raise ImportError: if the pickler is not installed.
-        @raise TypeError: if I{series} is a string, or the context or poller is
-            of no use.
-        @raise RuntimeError: if this is a worker process that is still
-            importing its parent's main module.
+        @raise TypeError: if I{series} is a string, or context or poller is of no use.
+        @raise RuntimeError: if this is a worker process that still imports its parent's
+            main module.
         """
         refuseInBootstrap()
         if isinstance(series, (str, bytes)):
@@ -266,11 +262,7 @@ class ProcessWorker(Figures, Lifeline):
                 channel, self._reactor, self._looper, self._readAhead
             )
             life = self._life = Life(
-                channel,
-                self._record,
-                iterators,
-                self._looper,
-                self._makePickler,
+                channel, self._record, iterators, self._looper, self._makePickler
             )
             channel.whenDied = partial(self._died, channel)
             channel.ended.addCallback(self._lifeEnded, life)

@@ -16,6 +16,7 @@ from asynqueue.interfaces import IPoller
 from asynqueue.pace import checkPace
 from asynqueue.packets import Packet
 from asynqueue.reactors import canWatchPipes, theReactor
+from asynqueue.vigil import ANSWER_SOON, Vigil, letOthersRun
 
 
 @implementer(IPoller, IReadWriteDescriptor)
@@ -23,6 +24,10 @@ class ReactorPoller(Asker):
     """
     The reactor watches the pipe for me, as it watches any connection, and tells me when
     there is something to be read, or room for what is to be written. I have no thread.
+
+    So that it need not be woken for answers that come soon, I keep the reactor turning
+    for L{ANSWER_SOON<asynqueue.vigil.ANSWER_SOON>} after something was asked, if the
+    last answer came as soon.
 
     However long an answer is, no more of it is read in one turn of the reactor than
     L{STRETCH<asynqueue.packets.STRETCH>}; and likewise for what is written.
@@ -50,6 +55,8 @@ class ReactorPoller(Asker):
             )
         self._isWatched = False
         self._isFull = False
+        self._vigil = Vigil(self._reactor.seconds, ANSWER_SOON)
+        self._nextTurn: Any = None
 
     def stop(self) -> "Deferred[None]":
         """
@@ -118,6 +125,9 @@ class ReactorPoller(Asker):
         if self._end.outgoing.packets:
             self._end.write()
         self.state = PollerState.WAITING
+        self._vigil.begin()
+        if self._nextTurn is None:
+            self._nextTurn = self._reactor.callLater(0, self._stayAwake)
         if not self._isWatched:
             self._reactor.addReader(self)
             self._isWatched = True
@@ -128,7 +138,15 @@ class ReactorPoller(Asker):
             self._reactor.removeWriter(self)
         self._isFull = isFull
 
+    def _stayAwake(self) -> None:
+        self._nextTurn = None
+        if self.state is PollerState.WAITING and self._vigil.lasts():
+            # Where cores are few, whoever is to answer may wait for this one.
+            letOthersRun()
+            self._nextTurn = self._reactor.callLater(0, self._stayAwake)
+
     def _answer(self, failure: Failure | None = None) -> None:
+        self._vigil.end()
         if failure is not None:
             # A pipe that has ended would be told of for ever.
             self._unwatch()
@@ -136,6 +154,9 @@ class ReactorPoller(Asker):
 
     def _disconnect(self) -> None:
         self._unwatch()
+        if self._nextTurn is not None:
+            self._nextTurn.cancel()
+            self._nextTurn = None
         super()._disconnect()
 
     def _unwatch(self) -> None:

@@ -9,10 +9,13 @@ Standard library only: the far side imports me.
 """
 
 import os
+import select
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
 from asynqueue.packets import Incoming, Outgoing, Packet
+from asynqueue.vigil import QUESTION_SOON, Vigil, letOthersRun
 
 SOME = 1 << 16
 """
@@ -24,6 +27,7 @@ some hundreds of short packets.
 class Receiver:
     """
     I receive packets one by one. What came with one, of those that follow it, I keep.
+    For what comes soon I stay awake, if I know how to look for it.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -33,6 +37,7 @@ class Receiver:
         self._connection = connection
         self._isSocket = isSocket(connection)
         self._incoming = Incoming()
+        self._vigil = Vigil(time.monotonic, QUESTION_SOON)
 
     def receive(self) -> Packet:
         """
@@ -43,12 +48,24 @@ class Receiver:
         @raise OSError: if it has gone with something unread, or what came is no packet.
         """
         incoming = self._incoming
+        if self._isSocket and not incoming.packets:
+            self._lookForSome()
+            readSome(self._connection.fileno(), incoming)
+            self._vigil.end()
         while not incoming.packets:
             if self._isSocket:
                 readSome(self._connection.fileno(), incoming)
             else:
                 incoming.feed(self._connection.recv_bytes())
         return incoming.packets.popleft()
+
+    def _lookForSome(self) -> None:
+        reading = select.poll()
+        reading.register(self._connection.fileno(), select.POLLIN)
+        self._vigil.begin()
+        while self._vigil.lasts() and not reading.poll(0):
+            # Where cores are few, whoever is to send may wait for this one.
+            letOthersRun()
 
 
 def send(connection: Any, packet: Packet) -> None:

@@ -23,8 +23,9 @@ from asynqueue.children import Child, getContext
 from asynqueue.entry import Settings
 from asynqueue.errors import ThreadError
 from asynqueue.messages import Call, Hello, pack, unpack
-from asynqueue.pollers import LOOKING, ThreadPoller
+from asynqueue.pollers import ThreadPoller
 from asynqueue.streams import Receiver, send
+from asynqueue.vigil import ANSWER_SOON
 from tests.questions import Questions
 
 BOUND = 30.0
@@ -244,7 +245,7 @@ class PollerCase(SynchronousTestCase):
         Asks, and lets the time of the looks from the reactor pass with one.
         """
         d = self.ask(b"question")
-        self.reactor.rightNow += LOOKING
+        self.reactor.rightNow += ANSWER_SOON
         self.reactor.turn()
         self.assertIs(self.poller.state, PollerState.WAITING)
         return d

@@ -53,11 +53,11 @@ class AssignmentTests(SynchronousTestCase):
         self.assertEqual((self.worker.begun, self.other.begun), ([(1,)], [(2,)]))
         self.assertEqual([d.called for d in ds], [False, True, True])
 
-    def test_longestReady(self):
+    def test_lastReady(self):
         """
-        The worker that has been ready longest gets the task.
+        The worker that became ready last gets the task.
         """
-        for worker in (self.other, self.worker):
+        for worker in (self.worker, self.other):
             self.factory.request(worker, None)
         self.factory.new(makeTask(calls.echo, 1))
         self.assertEqual((self.other.begun, self.worker.begun), ([(1,)], []))

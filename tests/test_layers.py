@@ -31,6 +31,7 @@ FAR = (
     "memoryfiles",
     "contents",
     "streams",
+    "vigil",
     "packets",
     "rooms",
     "framing",

@@ -14,9 +14,10 @@ from asynqueue.errors import ThreadError
 from asynqueue.interfaces import IPoller
 from asynqueue.pace import LONGEST, checkPace
 from asynqueue.packets import AT_ONCE
-from asynqueue.pollers import LOOKING, POLLERS, ThreadPoller, makePoller
+from asynqueue.pollers import POLLERS, ThreadPoller, makePoller
 from asynqueue.reactorpoller import ReactorPoller
 from asynqueue.streams import send
+from asynqueue.vigil import ANSWER_SOON
 from tests.fakes import StepPoller
 from tests.listening import WatchingReactor
 from tests.pipelining_contract import AnyOrderContract, PipeliningContract
@@ -46,7 +47,7 @@ class ThreadPollerAnyOrderTests(AnyOrderContract, SynchronousTestCase):
     def turnPoller(self):
         if self.reactor.getDelayedCalls():
             self.reactor.turn()
-            self.reactor.rightNow += LOOKING / 3
+            self.reactor.rightNow += ANSWER_SOON / 3
         if self.looper.jobs and (self.isOver or self.answered > len(self.got)):
             # An answer comes: it would be waited for.
             attend = self.poller._end.attend
@@ -108,7 +109,7 @@ class StepsTests(PollerCase):
         states.append(self.poller.state)
         self.turns(1)
         states.append(self.poller.state)
-        self.reactor.rightNow += LOOKING
+        self.reactor.rightNow += ANSWER_SOON
         self.turns(1)
         states.append(self.poller.state)
         self.near.come(b"answer")
@@ -144,28 +145,28 @@ class StepsTests(PollerCase):
         self.ask(b"question")
         self.turns(10)
         self.assertFalse(self.looper.jobs)
-        self.reactor.rightNow += LOOKING
+        self.reactor.rightNow += ANSWER_SOON
         self.turns(1)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(len(self.looper.jobs), 1)
 
     def test_oneLook(self):
         """If the last answer took longer, the reactor looks once for the next."""
-        self.answeredByThread(self.askInThread(), LOOKING)
+        self.answeredByThread(self.askInThread(), ANSWER_SOON)
         d = self.ask(b"question")
         self.turns(1)
         self.assertEqual(len(self.looper.jobs), 1)
-        self.answeredByThread(d, LOOKING)
+        self.answeredByThread(d, ANSWER_SOON)
         self.answered(self.ask(b"question"))
         # Soon again.
         self.answered(self.ask(b"question"), 10)
 
     def test_soonByThread(self):
         """An answer that came soon though the thread got it counts as soon."""
-        self.answeredByThread(self.askInThread(), LOOKING)
+        self.answeredByThread(self.askInThread(), ANSWER_SOON)
         d = self.ask(b"question")
         self.turns(1)
-        self.answeredByThread(d, LOOKING / 2)
+        self.answeredByThread(d, ANSWER_SOON / 2)
         self.answered(self.ask(b"question"), 10)
 
     def test_eachAnew(self):
@@ -176,7 +177,7 @@ class StepsTests(PollerCase):
         self.questions.connect(near)
         ds = [self.ask(b"question") for _ in range(3)]
         for d in ds:
-            self.reactor.rightNow += LOOKING * 0.9
+            self.reactor.rightNow += ANSWER_SOON * 0.9
             self.turns(1)
             send(far, wrap(b"answer"))
             self.turns(1)
@@ -252,7 +253,7 @@ class StepsTests(PollerCase):
         self.looper.stop()
         self.failureResultOf(self.ask(LONG), ThreadError)
         d = self.ask(b"question")
-        self.reactor.rightNow += LOOKING
+        self.reactor.rightNow += ANSWER_SOON
         self.turns(1)
         self.failureResultOf(d, ThreadError)
         self.successResultOf(self.poller.hangUp())

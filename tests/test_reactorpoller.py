@@ -19,6 +19,7 @@ from asynqueue import reactors
 from asynqueue.packets import STRETCH, announcement
 from asynqueue.reactorpoller import ReactorPoller
 from asynqueue.streams import SOME, Receiver, send
+from asynqueue.vigil import ANSWER_SOON
 from tests.listening import WatchingReactor
 from tests.questions import Questions
 from tests.support import SteppedReactor, leavesNothing, threads, unwrap, wrap
@@ -123,6 +124,32 @@ class StepsTests(SynchronousTestCase):
         self.patch(reactors, "os", SimpleNamespace(name="nt"))
         self.assertRaises(ValueError, ReactorPoller, reactor=WatchingReactor())
 
+    def turnsFor(self, seconds):
+        """
+        @return: How many times the reactor is made to turn, in steps of a fifth of the
+            time in which an answer is soon.
+        """
+        turns = 0
+        end = self.reactor.rightNow + seconds
+        while self.reactor.getDelayedCalls():
+            self.reactor.turn()
+            turns += 1
+            self.reactor.rightNow = min(self.reactor.rightNow + ANSWER_SOON / 5, end)
+        return turns
+
+    def test_staysAwake(self):
+        """It keeps the reactor turning for an answer, if the last one came soon."""
+        for soon, turns in ((False, 6), (False, 1), (True, 1), (False, 6), (False, 1)):
+            d = self.ask(b"question")
+            began = self.reactor.rightNow
+            self.assertEqual(self.turnsFor(ANSWER_SOON), turns)
+            send(self.far, wrap(b"answer"))
+            self.reactor.rightNow = began + ANSWER_SOON * (0.9 if soon else 1.1)
+            self.poller.doRead()
+            self.assertEqual(self.successResultOf(d), b"answer")
+            # Nothing to be awake for.
+            self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_told(self):
         """An answer is read when the reactor tells of it, without any call to come."""
         d = self.ask(b"question")
@@ -131,7 +158,6 @@ class StepsTests(SynchronousTestCase):
         self.assertNoResult(d)
         self.poller.doRead()
         self.assertEqual(self.successResultOf(d), b"answer")
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(self.watched(), (1, 0))
 
     def test_room(self):
