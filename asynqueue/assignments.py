@@ -79,13 +79,14 @@ class AssignmentFactory:
     I am where tasks and workers meet. Whoever comes first waits here for the
     other.
 
-    A task goes to a worker that has nothing to do, the one that became ready last: most
-    likely it is still awake, and has what it needs in the caches. Where all have
-    something to do, it goes to the one that has had room longest.
+    A task goes to a worker that has nothing to do, the one that was done with another
+    last: most likely it is still awake, and has what it needs in the caches. Where all
+    have something to do, it goes to the one that has had room longest.
 
-    @ivar waiting: The workers that have nothing to do, in the order in which they
-        became ready, each with the series that it is ready for a task of.
-    @ivar sparing: Likewise those that have something to do, and room for more.
+    @ivar waiting: The workers that have nothing to do, each with the series that it is
+        ready for a task of. The last one is the first to get one.
+    @ivar sparing: Likewise those that have something to do, and room for more, the
+        first one first.
     @ivar pending: The L{Assignment}s of each series that no worker was ready
         for.
     """
@@ -126,10 +127,14 @@ class AssignmentFactory:
         """
         return self.wait(worker, [*self.waiting.get(worker, ()), series])
 
-    def wait(self, worker: Any, allSeries: Sequence[Hashable]) -> bool:
+    def wait(
+        self, worker: Any, allSeries: Sequence[Hashable], isFresh: bool = False
+    ) -> bool:
         """
         A worker has nothing to do, and is ready for a task of any of some series.
 
+        @param isFresh: C{True} if it has not done any yet. Then all who are ready come
+            before it.
         @return: As of L{request}.
         """
         if self.pending:
@@ -138,6 +143,8 @@ class AssignmentFactory:
                 if assignment is not None:
                     self._handOver(worker, assignment)
                     return True
+        if isFresh:
+            self.waiting = {worker: (), **self.waiting}
         self.waiting[worker] = allSeries
         return False
 

@@ -81,6 +81,7 @@ class Employee(Workload):
         """
         self.state = EmployeeState.PREPARING
         self.calls = self.inHand = 0
+        self.isFresh = True
         self._preparing = Deferred.fromCoroutine(self._comeUp())
         self._preparing.addCallbacks(lambda _: self._cameUp(), self._cameNotUp)
 

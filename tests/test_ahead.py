@@ -205,7 +205,7 @@ class QueueTests(SynchronousTestCase):
     def test_idleFirst(self):
         """A call waits behind another only if no worker is idle; the urgent first."""
         self.queue.call(double, 1)
-        self.assertEqual(self.loads(), [0, 1])
+        self.assertEqual(self.loads(), [1, 0])
         self.queue.call(double, 1)
         self.assertEqual(self.loads(), [1, 1])
         calls = [self.queue.call(double, n) for n in range(7)]
@@ -261,15 +261,14 @@ class QueueTests(SynchronousTestCase):
     def test_timeout(self):
         """A call that overruns takes nothing with it but its process."""
         calls = [self.queue.call(double, n, timeout=1, retries=0) for n in range(8)]
-        other, first = self.benches
-        self.begin(first)
-        other.poller.answerAll()
+        self.begin(self.benches[0])
+        self.benches[1].poller.answerAll()
         self.reactor.advance(1)
         self.failureResultOf(calls[0], TimeoutError)
-        first.child.die(-15)
+        self.benches[0].child.die(-15)
         for _ in range(9):
             self.reactor.advance(PATIENCE)
-            other.poller.answerAll()
+            self.benches[1].poller.answerAll()
         for d in calls[1:]:
             self.successResultOf(d)
 

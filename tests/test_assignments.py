@@ -55,12 +55,18 @@ class AssignmentTests(SynchronousTestCase):
 
     def test_lastReady(self):
         """
-        The worker that became ready last gets the task.
+        The worker that became ready last gets the task, but before one that has not
+        done any yet.
         """
         for worker in (self.worker, self.other):
             self.factory.request(worker, None)
         self.factory.new(makeTask(calls.echo, 1))
         self.assertEqual((self.other.begun, self.worker.begun), ([(1,)], []))
+        self.other.finish()
+        self.factory.wait(self.other, [None], isFresh=True)
+        for i in (2, 3):
+            self.factory.new(makeTask(calls.echo, i))
+        self.assertEqual((self.other.begun, self.worker.begun), ([(1,), (3,)], [(2,)]))
 
     def test_cancelRequests(self):
         """

@@ -323,10 +323,10 @@ class RenewalTests(SynchronousTestCase):
         """
         other = self.new([], up=True)
         self.queue.attachWorker(other)
-        first = self.queue.call(calls.echo, 1)
-        self.worker.finish()
-        self.successResultOf(first)
-        for worker in (self.worker, other):
+        ds = [self.queue.call(calls.echo, i) for i in range(2)]
+        for worker, d in zip((self.worker, other), ds, strict=True):
+            worker.finish()
+            self.successResultOf(d)
             worker.worn = 1
         d = self.queue.call(calls.echo, 2)
         other.finish()

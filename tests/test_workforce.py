@@ -163,7 +163,7 @@ class TaskHandlerTests(SynchronousTestCase):
         workers[0].finish()
         self.assertNoResult(d)
         self.reactor.advance(5)
-        self.assertEqual(self.successResultOf(d), [tasks[0]])
+        self.assertEqual(self.successResultOf(d), [tasks[1]])
 
     def test_shutdownWithWaiting(self):
         """
