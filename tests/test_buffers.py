@@ -57,7 +57,7 @@ class ArrayTests(SynchronousTestCase):
     @settings(deadline=None, max_examples=100)
     @given(
         st.sampled_from(["u1", "i4", "f8", "c16", "S7", "M8[s]", "O", "i4,f8"]),
-        st.lists(st.sampled_from([0, 1, 3, 40, 300]), max_size=3),
+        st.lists(st.sampled_from([0, 1, 3, 40]), max_size=3),
         st.sampled_from(["C", "F"]),
         st.booleans(),
         st.sampled_from([1, -1, 2]),

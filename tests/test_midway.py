@@ -24,6 +24,8 @@ from tests.test_process_queue import QueueTestCase
 
 METHODS = ("spawn", "forkserver")
 
+MORE_THAN_A_PIPE_HOLDS = 1 << 22
+
 UNIMPORTABLE = """
 import sys
 from twisted.internet.task import react
@@ -96,14 +98,13 @@ class LargeTests(MidwayTestCase):
     @inlineCallbacks
     def each(self, test):
         """
-        Runs a test with a queue of each start method and poller.
+        Runs a test with a queue of each start method, and of each poller.
         """
-        for method in METHODS:
-            for poller in POLLERS:
-                queue = self.makeQueue(context=method, poller=poller)
-                yield test(queue)
-                self.assertEqual((yield queue.call(calls.echo, 1)), 1)
-                yield queue.shutdown()
+        for method, poller in zip(METHODS, POLLERS, strict=True):
+            queue = self.makeQueue(context=method, poller=poller)
+            yield test(queue)
+            self.assertEqual((yield queue.call(calls.echo, 1)), 1)
+            yield queue.shutdown()
 
     def test_toProcess(self):
         """
@@ -336,7 +337,7 @@ class StoppedTests(MidwayTestCase):
         for method in METHODS:
             for poller in POLLERS:
                 queue = self.makeQueue(context=method, poller=poller)
-                for size in (10, faults.LARGE):
+                for size in (10, MORE_THAN_A_PIPE_HOLDS):
                     pid = yield queue.call(deeds.pid)
                     os.kill(pid, signal.SIGSTOP)
                     yield self.timeOut(queue, len, bytes(size))

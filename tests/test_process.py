@@ -280,24 +280,22 @@ class CallsTests(QueueTestCase):
 
 
 class ManyTests(QueueTestCase):
-    N = 20000
-
     @inlineCallbacks
     def test_atOnce(self):
         """20,000 instant calls queued at once complete in order."""
         queue = self.makeQueue()
         order: list[float] = []
-        ds = [queue.call(math.sqrt, i).addCallback(order.append) for i in range(self.N)]
+        ds = [queue.call(math.sqrt, i).addCallback(order.append) for i in range(20000)]
         yield gatherResults(ds)
-        self.assertEqual(order, [math.sqrt(i) for i in range(self.N)])
+        self.assertEqual(order, [math.sqrt(i) for i in range(20000)])
 
     @inlineCallbacks
     def test_oneAfterAnother(self):
-        """20,000 calls in an inlineCallbacks loop complete."""
+        """5,000 calls in an inlineCallbacks loop complete."""
         queue, total = self.makeQueue(), 0
-        for i in range(self.N):
+        for i in range(5000):
             total += yield queue.call(abs, -i)
-        self.assertEqual(total, sum(range(self.N)))
+        self.assertEqual(total, sum(range(5000)))
 
 
 class LeftoversTests(TestCase):
@@ -308,7 +306,7 @@ class LeftoversTests(TestCase):
             # What multiprocessing keeps for good, such as its fork server.
             yield self._useQueue(method)
             before = descriptors()
-            for _ in range(3):
+            for _ in range(2):
                 yield self._useQueue(method)
             self.assertEqual(descriptors(), before, method)
         names = [thread.name for thread in threading.enumerate()]
