@@ -4,6 +4,7 @@ test steps by hand, a line to a real worker process, and a look at what is left
 when a test is over.
 """
 
+import gc
 import io
 import os
 import threading
@@ -207,6 +208,22 @@ class StepConnection:
 
     def fileno(self):
         raise io.UnsupportedOperation("fileno")
+
+
+class QuickCollecting:
+    """
+    What a test case inherits that often has garbage collected: what the tests before it
+    have left is not looked through each time.
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        gc.collect()
+        gc.freeze()
+
+    @classmethod
+    def tearDownClass(cls):
+        gc.unfreeze()
 
 
 class PollerCase(SynchronousTestCase):

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 from twisted.trial.unittest import SynchronousTestCase
 
 HERE = Path(__file__).parent
+METHODS = ("forkserver", "spawn", "fork")
 BOUND = 30
 """
 How long a program may take at most, in seconds: far more than any does, so that
@@ -35,6 +37,17 @@ def run(*args):
     return done, json.loads(done.stdout.splitlines()[0])
 
 
+def runAll(*several):
+    """
+    Runs some programs at a time, as the machine has cores.
+
+    @param several: For each, a tuple of what L{run} takes.
+    @return: A list of what that returns.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(lambda args: run(*args), several))
+
+
 def waitUntilGone(pids):
     """
     @return: The processes of the IDs that are still there after a while.
@@ -52,11 +65,16 @@ def waitUntilGone(pids):
 
 class EndingsTests(SynchronousTestCase):
     def check(self, *args):
-        done, pids = run(*args)
-        self.assertEqual(done.stderr, "")
-        self.assertEqual(len(pids), 2)
-        self.assertEqual(waitUntilGone(pids), [])
+        (done,) = self.checkAll(args)
         return done
+
+    def checkAll(self, *several):
+        ran = runAll(*several)
+        for done, pids in ran:
+            self.assertEqual(done.stderr, "")
+            self.assertEqual(len(pids), 2)
+            self.assertEqual(waitUntilGone(pids), [])
+        return [done for done, _ in ran]
 
     def test_shutdownLeavesNoThread(self):
         """Nothing but the main thread is left when a queue has been shut down."""
@@ -66,10 +84,9 @@ class EndingsTests(SynchronousTestCase):
 
     def test_reactorStops(self):
         """A bare reactor.stop() ends idle workers, however they were started."""
-        for method in ("forkserver", "spawn", "fork"):
-            self.assertEqual(
-                self.check("default", method, "idle", "stop").returncode, 0
-            )
+        ways = [("default", method, "idle", "stop") for method in METHODS]
+        for done in self.checkAll(*ways):
+            self.assertEqual(done.returncode, 0)
 
     def test_reactorStopsWhileBusy(self):
         """reactor.stop() waits for running calls no longer than the grace."""
@@ -89,8 +106,8 @@ class EndingsTests(SynchronousTestCase):
 
     def test_exitWithoutShutdown(self):
         """The interpreter exits though nobody has shut the queue down."""
-        for method in ("forkserver", "spawn", "fork"):
-            done = self.check("default", method, "busy", "exit")
+        ways = [("default", method, "busy", "exit") for method in METHODS]
+        for done in self.checkAll(*ways):
             self.assertEqual(done.returncode, 0)
 
     def test_killed(self):
@@ -101,8 +118,9 @@ class EndingsTests(SynchronousTestCase):
 class ReactorsTests(SynchronousTestCase):
     def test_reactors(self):
         """A queue works and ends under each reactor."""
-        for name in ("select", "poll", "epoll", "asyncio"):
-            done, pids = run(name, "forkserver", "idle", "shutdown")
+        names = ("select", "poll", "epoll", "asyncio")
+        ran = runAll(*[(name, "forkserver", "idle", "shutdown") for name in names])
+        for name, (done, pids) in zip(names, ran, strict=True):
             self.assertEqual(done.stderr, "", name)
             self.assertEqual(done.returncode, 0, name)
             self.assertEqual(waitUntilGone(pids), [], name)

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.memoryfiles import MemoryFile, capacityFor, mapped
 
-from .support import descriptors
+from .support import QuickCollecting, descriptors
 
 SIZE = 3 * mmap.PAGESIZE
 
@@ -28,7 +28,7 @@ def filled(*buffers):
     return file
 
 
-class MemoryFileTests(SynchronousTestCase):
+class MemoryFileTests(QuickCollecting, SynchronousTestCase):
     def setUp(self):
         gc.collect()
         self.before = descriptors()

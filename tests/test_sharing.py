@@ -20,7 +20,7 @@ from asynqueue.packets import isShort
 from asynqueue.sharing import LONG, Sharing
 from asynqueue.slots import MOST, Part
 
-from .support import descriptors
+from .support import QuickCollecting, descriptors
 from .test_contents import Blob
 
 PAGE = mmap.PAGESIZE
@@ -70,7 +70,7 @@ def buffer(*sizes):
     return buffers[0] if len(buffers) == 1 else buffers
 
 
-class SharingTests(SynchronousTestCase):
+class SharingTests(QuickCollecting, SynchronousTestCase):
     def setUp(self):
         gc.collect()
         self.before = descriptors()
