@@ -256,7 +256,7 @@ class Channel:
             if self._sharing is not None:
                 self._sharing.send(packet)
             self._poller.ask(packet)
-        except OSError:
+        except (EOFError, OSError):
             self._lost(Failure())
 
     def _answered(self, packets: list[Packet]) -> None:
