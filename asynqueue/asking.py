@@ -68,6 +68,7 @@ class Asker:
         self._answered, self._lost = answered, lost
         self._hungUp = False
         self.state = PollerState.IDLE
+        self._connected()
 
     def ask(self, packet: Packet) -> None:
         """
@@ -92,6 +93,11 @@ class Asker:
         if self.state is not PollerState.ANSWERING:
             self._leave()
         return d
+
+    def _connected(self) -> None:
+        """
+        There is a pipe. Override me, if something is to be done then.
+        """
 
     def _goOn(self) -> None:
         """

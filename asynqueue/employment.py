@@ -43,7 +43,6 @@ class Employee(Workload):
     @ivar state: An L{EmployeeState}.
     @ivar hired: A Deferred that fires with the worker's ID when it first takes
         tasks, or is let go before; or fails if it never came up.
-    @ivar calls: How many calls it has finished since it last began.
     @ivar unfinished: The tasks that it had not done when it left.
     """
 
@@ -59,7 +58,6 @@ class Employee(Workload):
     ) -> None:
         super().__init__(worker, factory)
         self.state = EmployeeState.PREPARING
-        self.calls = 0
         self.hired: Deferred[int] = Deferred()
         self.unfinished: list[Task] = []
         self._employer = employer
@@ -81,7 +79,6 @@ class Employee(Workload):
         """
         self.state = EmployeeState.PREPARING
         self.calls = self.inHand = 0
-        self.isFresh = True
         self._preparing = Deferred.fromCoroutine(self._comeUp())
         self._preparing.addCallbacks(lambda _: self._cameUp(), self._cameNotUp)
 

@@ -3,7 +3,6 @@ How the near end of a pipe learns of an answer from the reactor itself.
 """
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,7 +13,6 @@ from zope.interface import implementer
 from asynqueue.asking import Asker, PollerState
 from asynqueue.interfaces import IPoller
 from asynqueue.pace import checkPace
-from asynqueue.packets import Packet
 from asynqueue.reactors import canWatchPipes, theReactor
 from asynqueue.vigil import ANSWER_SOON, Vigil, letOthersRun
 
@@ -64,20 +62,6 @@ class ReactorPoller(Asker):
         """
         return self.hangUp()
 
-    def connect(
-        self,
-        connection: Any,
-        answered: Callable[[list[Packet]], Any],
-        lost: Callable[[Failure, int], Any],
-    ) -> None:
-        """
-        Begins to use a pipe.
-        """
-        super().connect(connection, answered, lost)
-        # Also while nothing is asked: an end is an event then, too.
-        self._reactor.addReader(self)
-        self._isWatched = True
-
     def fileno(self) -> int:
         """
         @return: The descriptor that is watched, -1 if there is none.
@@ -121,6 +105,14 @@ class ReactorPoller(Asker):
         if self._isWatched:
             self._answer(self._readRest() or Failure(EOFError("The pipe was lost")))
 
+    def _connected(self) -> None:
+        # Also while nothing is asked: an end is an event then, too.
+        self._watch()
+
+    def _watch(self) -> None:
+        self._reactor.addReader(self)
+        self._isWatched = True
+
     def _goOn(self) -> None:
         if self._end.outgoing.packets:
             self._end.write()
@@ -129,8 +121,7 @@ class ReactorPoller(Asker):
         if self._nextTurn is None:
             self._nextTurn = self._reactor.callLater(0, self._stayAwake)
         if not self._isWatched:
-            self._reactor.addReader(self)
-            self._isWatched = True
+            self._watch()
         isFull = bool(self._end.outgoing.packets)
         if isFull and not self._isFull:
             self._reactor.addWriter(self)

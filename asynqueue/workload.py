@@ -17,13 +17,13 @@ class Workload:
     @ivar worker: The L{IWorker<asynqueue.interfaces.IWorker>} provider.
     @ivar inHand: How many tasks it has been handed since it last began, and has
         neither finished nor given back.
-    @ivar isFresh: C{True} if it has been handed none since.
+    @ivar calls: How many calls it has finished since it last began.
     """
 
     def __init__(self, worker: Any, factory: AssignmentFactory) -> None:
         self.worker = worker
         self.inHand = 0
-        self.isFresh = True
+        self.calls = 0
         self._factory = factory
         prefetches = IPrefetcher.providedBy(worker)
         self._prefetch: int = worker.prefetch if prefetches else 0
@@ -68,14 +68,13 @@ class Workload:
         if self._prefetch:
             # It had something to do, and waited for more.
             self._factory.cancelRequests(self.worker)
-        return self._factory.wait(self.worker, self.qualifications(), self.isFresh)
+        return self._factory.wait(self.worker, self.qualifications(), not self.calls)
 
     def taken(self) -> None:
         """
         The worker is handed a task.
         """
         self.inHand += 1
-        self.isFresh = False
         if self._prefetch and self.hasRoom():
             self._spare()
 
