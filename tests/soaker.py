@@ -33,7 +33,7 @@ After how long what has not ended is lost, in seconds.
 ALLOWANCE = 32 * 2**20
 """
 How much more memory the program may have at its end than after the warm-up, in bytes,
-however long it has run: the heap has holes, of 4 to 12 MB in runs of a minute.
+however long it has run: the heap has holes, of 4 to 13 MB in runs of a minute.
 """
 
 MOST_LINES = 50
