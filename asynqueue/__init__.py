@@ -85,6 +85,7 @@ imports only from those listed below it:
   - C{asking}: what is asked and not answered yet
   - C{ends}: the near end of a pipe, which nobody waits for
   - C{pace}: how often a thread looks
+  - C{asyncthread}: an asyncio loop in a thread beside the reactor
   - C{looper}: calls that run one by one in one thread
   - C{openings}: iterators that are open elsewhere
   - C{info}: information about calls, and what went wrong in them
