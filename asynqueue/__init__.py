@@ -106,6 +106,7 @@ imports only from those listed below it:
   - C{checks}: whether what a call was given is what it takes
   - C{picklable}: why a call could not be pickled
   - C{machine}: what the operating system tells of cores and memory
+  - C{clusteraddress}: which schedulers are spoken to
   - C{about}: texts about calls
   - C{interfaces}: what a worker, and what a poller, has to provide
   - C{errors}: everything that goes wrong
