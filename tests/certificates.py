@@ -51,7 +51,7 @@ class Certificates:
         @param directory: Where the files are to be. It has to be there, and to be
             the caller's alone.
         """
-        self._directory = Path(directory)
+        self._directory = Path(directory).resolve()
         ours, theirs = trustme.CA(), trustme.CA()
         ca = self._write("ours-ca.pem", ours.cert_pem)
         foreign = self._write("foreign-ca.pem", theirs.cert_pem)
