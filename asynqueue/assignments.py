@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from asynqueue.interfaces import ICanceller, IPrefetcher
+from asynqueue.interfaces import ICanceller, IConcurrent
 from asynqueue.task import Task
 
 __all__ = ["Assignment", "AssignmentFactory", "entrust", "release"]
@@ -33,7 +33,7 @@ def _begin(task: Any, worker: Any, ready: Callable[[], Any]) -> None:
 
     @param ready: Is called when the worker is ready for another.
     """
-    if IPrefetcher.providedBy(worker):
+    if IConcurrent.providedBy(worker):
         task.holder = worker
         worker.begin(task, ready)
     else:

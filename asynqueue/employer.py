@@ -3,20 +3,11 @@ What a worker's employment needs of whoever hired it.
 """
 
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.python.failure import Failure
 
 from asynqueue.task import Task
-
-
-class Update(NamedTuple):
-    """
-    One worker's copy of an update, and the update that it is a copy of.
-    """
-
-    task: Task
-    origin: Task
 
 
 class Employer:
@@ -34,6 +25,11 @@ class Employer:
     def ready(self) -> None:
         """
         An employee has become ready for a task.
+        """
+
+    def changed(self, employee: Any) -> None:
+        """
+        An employee may have come to be qualified for other series than before.
         """
 
     def returned(self, tasks: "list[Task]") -> None:

@@ -9,15 +9,15 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from asynqueue.assignments import AssignmentFactory, entrust, release
+from asynqueue.assignments import AssignmentFactory, release
 from asynqueue.deferreds import branch
-from asynqueue.employer import Employer, Update
-from asynqueue.errors import WorkerError, asFailure
-from asynqueue.interfaces import IRestartable
-from asynqueue.messages import Status
+from asynqueue.employer import Employer
+from asynqueue.errors import WorkerError
+from asynqueue.interfaces import IElastic, IRestartable
 from asynqueue.reactors import theReactor
 from asynqueue.restarts import MAX_DEATHS, PAUSE, Restarts
 from asynqueue.task import Task
+from asynqueue.updates import Updates, copied
 from asynqueue.workload import Workload
 
 
@@ -38,7 +38,8 @@ class Employee(Workload):
     I see one worker through its employment.
 
     One that cannot come up the first time is given up at once: what went wrong
-    would go wrong again. Later it may begin anew as often as L{Restarts} allows.
+    would go wrong again. Later it may begin anew as often as L{Restarts} allows,
+    unless it says that it will not.
 
     @ivar state: An L{EmployeeState}.
     @ivar hired: A Deferred that fires with the worker's ID when it first takes
@@ -62,8 +63,7 @@ class Employee(Workload):
         self.unfinished: list[Task] = []
         self._employer = employer
         self._reactor = reactor
-        self._backlog: list[Update] = []
-        self._updating: dict[Task, Task] = {}
+        self._updates = Updates(worker, employer, self.qualifications)
         self._restarts = Restarts(maxDeaths, reactor)
         self._preparing: Deferred[None] = succeed(None)
         self._nextAttempt: Any = None
@@ -72,6 +72,8 @@ class Employee(Workload):
         self._wasUp = False
         self._left: Deferred[list[Task]] = Deferred()
         worker.setResignator(self.resigned)
+        if IElastic.providedBy(worker):
+            worker.setListener(self.changed)
 
     def begin(self) -> None:
         """
@@ -95,6 +97,16 @@ class Employee(Workload):
         """
         if self.hasRoom() and not self.request():
             self._employer.ready()
+
+    def changed(self) -> None:
+        """
+        The worker takes more or fewer tasks, or others, than before.
+        """
+        if self.takesTasks():
+            self._factory.cancelRequests(self.worker)
+            self._updates.catchUp()
+        self._employer.changed(self)
+        self.offer()
 
     def finished(self) -> None:
         """
@@ -123,15 +135,21 @@ class Employee(Workload):
 
         @return: A Deferred that fires with the status and the result.
         """
-        update = Update(origin.copy(), origin)
+        update = copied(origin)
         if self.state is EmployeeState.LEFT:
             update.task.fail(self._failure("was let go"))
         elif self.state is EmployeeState.PREPARING:
-            self._backlog.append(update)
+            self._updates.postpone(update)
         else:
-            self._run(update)
+            self._updates.run(update)
         # Not the task's own, which the caller could cancel.
         return branch(update.task.d)
+
+    def forget(self, origin: Task) -> None:
+        """
+        An update that it was to run is saved no more.
+        """
+        self._updates.forget(origin)
 
     def resigned(self) -> None:
         """
@@ -146,15 +164,15 @@ class Employee(Workload):
         inCall = self.inHand > self._regain()
         if not wasWorking:
             self._preparing.cancel()
-        elif self._hasLeft():
-            # Whoever took its tasks over has let it go.
+        if self._hasLeft():
+            # Whoever took its tasks over has let it go, or it was given up.
             return
-        elif not IRestartable.providedBy(self.worker):
-            self._giveUp(self._failure("resigned"))
-        elif self.worker.death is None:
+        if not self._mayBeginAnew():
+            self._giveUp(self._whyResigned("resigned"))
+        elif wasWorking and self.worker.death is None:
             # It was told to end what it ran on, and that is nobody's fault.
             self.begin()
-        else:
+        elif wasWorking:
             self._restarts.died(self.worker.death, inCall)
             self._beginAnew(self._restarts.pause)
 
@@ -236,44 +254,7 @@ class Employee(Workload):
         if IRestartable.providedBy(self.worker):
             await self.worker.start()
             self._wasUp = True
-        toRun = [update.origin for update in self._backlog]
-        for origin in self._employer.savedUpdates(self.qualifications()):
-            if origin not in toRun:
-                status, result = await self._run(Update(origin.copy(), origin))
-                if Status(status).failed:
-                    asFailure(result).raiseException()
-        while self._backlog:
-            await self._run(self._backlog.pop(0))
-
-    def _run(self, update: Update) -> "Deferred[tuple[Any, Any]]":
-        """
-        @return: A Deferred that fires, beside the task's own, with the status
-            and the result.
-        """
-        self._updating[update.task] = update.origin
-        ran = branch(update.task.d)
-        entrust(update.task, self.worker)
-        return ran.addCallback(self._updated, update)
-
-    def _updated(self, result: tuple[Any, Any], update: Update) -> tuple[Any, Any]:
-        self._updating.pop(update.task, None)
-        return result
-
-    def _takeBack(self) -> tuple[list[Task], list[Update]]:
-        """
-        Makes the worker crash.
-
-        @return: The tasks and the updates that it had not done.
-        """
-        tasks, updates = [], []
-        for task in self.worker.crash() or []:
-            release(task)
-            origin = self._updating.pop(task, None)
-            if origin is None:
-                tasks.append(task)
-            else:
-                updates.append(Update(task, origin))
-        return tasks, updates
+        await self._updates.runAll()
 
     def _regain(self) -> int:
         """
@@ -282,8 +263,7 @@ class Employee(Workload):
 
         @return: How many tasks it had that it had not begun.
         """
-        tasks, updates = self._takeBack()
-        self._backlog[:0] = updates
+        tasks = self._updates.regain()
         if tasks:
             self._employer.returned(tasks)
         return len(tasks)
@@ -292,7 +272,7 @@ class Employee(Workload):
         """
         Makes the worker crash, for good.
         """
-        tasks, updates = self._takeBack()
+        tasks, updates = self._updates.takeBack()
         self.unfinished.extend(tasks)
         for update in updates:
             update.task.fail(self._failure("was let go"))
@@ -317,8 +297,9 @@ class Employee(Workload):
             return
         resigned = why.check(CancelledError) is not None
         if resigned:
-            why = self._whyResigned()
-        if not self.hired.called and not (self._wasUp and resigned):
+            why = self._whyResigned("resigned before it could take tasks")
+        isNew = not self.hired.called and not (self._wasUp and resigned)
+        if isNew or not self._mayBeginAnew():
             # It is not to be expected that another try does better.
             self._giveUp(why)
             return
@@ -329,10 +310,13 @@ class Employee(Workload):
             self._restarts.died(error)
             self._beginAnew(max(self._restarts.pause, PAUSE))
 
-    def _whyResigned(self) -> Failure:
+    def _mayBeginAnew(self) -> bool:
+        return IRestartable.providedBy(self.worker) and bool(self.worker.mayBeginAnew)
+
+    def _whyResigned(self, what: str) -> Failure:
         if IRestartable.providedBy(self.worker) and self.worker.death is not None:
             return Failure(self.worker.death)
-        return self._failure("resigned before it could take tasks")
+        return self._failure(what)
 
     def _beginAnew(self, pause: float) -> None:
         """
@@ -359,6 +343,4 @@ class Employee(Workload):
         self._preparing.cancel()
         if self._nextAttempt is not None and self._nextAttempt.active():
             self._nextAttempt.cancel()
-        backlog, self._backlog = self._backlog, []
-        for update in backlog:
-            update.task.fail(why)
+        self._updates.fail(why)

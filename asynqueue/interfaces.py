@@ -12,10 +12,13 @@ from asynqueue import errors
 
 __all__ = [
     "ICanceller",
+    "IConcurrent",
+    "IElastic",
     "IPoller",
     "IPrefetcher",
     "IRenewable",
     "IRestartable",
+    "IUpdatable",
     "IWorker",
 ]
 
@@ -86,6 +89,10 @@ class IRestartable(IWorker):
         "The WorkerDied that tells how what I ran on ended when I last resigned, "
         "C{None} if somebody had me end it."
     )
+    mayBeginAnew = Attribute(
+        "C{False} if I will not begin anew, whatever ended me. Looked at when I have "
+        "resigned, or failed to begin."
+    )
 
     def start() -> "Deferred[None]":
         """
@@ -139,14 +146,16 @@ class ICanceller(IWorker):
         """
 
 
-class IPrefetcher(ICanceller):
+class IConcurrent(ICanceller):
     """
-    I am a worker that can take tasks before I am done with those that I have. I do
-    one after another, and begin to count the time of each, by its C{startTimer()},
-    when it is the first.
+    I am a worker that takes several tasks at a time. I begin to count the time of
+    each, by its C{startTimer()}, when I begin it.
     """
 
-    prefetch = Attribute("How many tasks I take beside the one that I do, an integer.")
+    prefetch = Attribute(
+        "How many tasks I take beside the first, an integer; -1 if I take none just "
+        "now. It changes only if I am an L{IElastic}."
+    )
 
     def begin(task: Any, ready: Callable[[], Any]) -> None:
         """
@@ -157,12 +166,54 @@ class IPrefetcher(ICanceller):
             needs.
         """
 
+
+class IPrefetcher(IConcurrent):
+    """
+    I am a worker that takes tasks before I am done with the one that I do. I do one
+    after another, so I begin to count the time of each when it is the first.
+    """
+
+    tasks = Attribute("A list of the tasks that I have, the one that I do first.")
+
     def recall() -> list[Any]:
         """
         Lets go of the tasks that I have not begun.
 
         @return: A list of them, in order. I will neither run nor end them, nor say
             that I am ready for another.
+        """
+
+
+class IElastic(IWorker):
+    """
+    I am a worker that comes to take more or fewer tasks, or others, by itself.
+    """
+
+    def setListener(callableObject: Callable[[], Any]) -> None:
+        """
+        Registers what I call, without arguments, when I can take more or fewer
+        tasks, or tasks of other series, than before: when my C{prefetch} or my
+        lists of series have changed. I call it at once, for until then I may be
+        given what I can take no more; and I may be given tasks and updates before
+        it returns.
+        """
+
+
+class IUpdatable(IWorker):
+    """
+    I am a worker that runs tasks on several things, which may come and go, and has
+    all of them run an update.
+    """
+
+    def update(task: Any, isLasting: bool) -> None:
+        """
+        Runs a task on all that I run tasks on, before any task that I am given
+        later. Ends it once, as C{run} does, and begins to count its time, by its
+        C{startTimer()}, when I begin it. L{crash} returns it if I have not done it.
+
+        @param isLasting: C{True} to have it run also on what comes later, before
+            anything else there, unless it fails everywhere. I keep it until I
+            resign: when I have begun anew I am given it anew.
         """
 
 

@@ -15,8 +15,11 @@ class Lifeline:
     """
     I hand on what a worker is asked to the life of the process that it has, I{_life},
     if it has one.
+
+    @cvar mayBeginAnew: C{True}: a worker can always have another process.
     """
 
+    mayBeginAnew = True
     _life: Life | None
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 from asynqueue.assignments import AssignmentFactory
 from asynqueue.employment import Employee
+from asynqueue.interfaces import IPrefetcher
 from asynqueue.reactors import theReactor
 
 PATIENCE = 0.005
@@ -64,12 +65,16 @@ class Recalls:
 
     def _stranded(self) -> Employee | None:
         """
-        @return: Of those who have tasks waiting that an idle worker could run, the one
-            that has most.
+        @return: Of those who have tasks waiting that an idle worker could run, and can
+            give them back, the one that has most.
         """
         if not self._factory.waiting:
             return None
-        loaded = [employee for employee in self._employees() if employee.inHand > 1]
+        loaded = [
+            employee
+            for employee in self._employees()
+            if employee.inHand > 1 and IPrefetcher.providedBy(employee.worker)
+        ]
         if not loaded:
             return None
         idle = {series for some in self._factory.waiting.values() for series in some}

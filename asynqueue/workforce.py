@@ -48,6 +48,8 @@ class TaskHandler(Employer):
         are to be done by another worker. Unless set, they wait for one here.
     @ivar whenLost: Is called with a list of series, a worker that was the last
         one qualified for them and will never come up again, and the reason.
+    @ivar whenChanged: Is called when a worker may have come to be qualified for
+        other series.
     """
 
     def __init__(self, reactor: Any = None, maxDeaths: int | None = MAX_DEATHS) -> None:
@@ -63,6 +65,7 @@ class TaskHandler(Employer):
         self.whenReady: Callable[[], Any] = lambda: None
         self.whenReturned: Callable[[list[Task]], Any] = self._putBack
         self.whenLost: Callable[[list[Hashable], Failure], Any] = lambda *_: None
+        self.whenChanged: Callable[[], Any] = lambda: None
         self._reactor = reactor
         self._maxDeaths = maxDeaths
         self._employees: dict[Any, Employee] = {}
@@ -241,6 +244,8 @@ class TaskHandler(Employer):
         if failed and all(failed) and task in self.updateTasks:
             # Those that come later would fail on it too.
             self.updateTasks.remove(task)
+            for employee in employees:
+                employee.forget(task)
         return results
 
     def savedUpdates(self, series: list[Hashable]) -> list[Task]:
@@ -255,6 +260,12 @@ class TaskHandler(Employer):
         """
         self.whenReady()
         self._recalls.look()
+
+    def changed(self, employee: Employee) -> None:
+        """
+        A worker may have come to be qualified for other series than before.
+        """
+        self.whenChanged()
 
     def returned(self, tasks: list[Task]) -> None:
         """

@@ -6,7 +6,16 @@ from collections.abc import Hashable
 from typing import Any
 
 from asynqueue.assignments import AssignmentFactory
-from asynqueue.interfaces import IPrefetcher
+from asynqueue.interfaces import IConcurrent
+
+
+class _OneByOne:
+    """
+    I am what a worker that takes one task after another would tell of itself, if it
+    were an L{IConcurrent}.
+    """
+
+    prefetch = 0
 
 
 class Workload:
@@ -25,8 +34,7 @@ class Workload:
         self.inHand = 0
         self.calls = 0
         self._factory = factory
-        prefetches = IPrefetcher.providedBy(worker)
-        self._prefetch: int = worker.prefetch if prefetches else 0
+        self._taker: Any = worker if IConcurrent.providedBy(worker) else _OneByOne
         # The worker's lists may change; these are what they were at the last look.
         self._lists: Any = None
         self._qualifications: list[Hashable] = []
@@ -51,10 +59,9 @@ class Workload:
 
     def hasRoom(self) -> bool:
         """
-        @return: C{True} if the worker takes one more task: if it has none, or fewer
-            than may wait behind the one that it does.
+        @return: C{True} if the worker takes one more task beside those that it has.
         """
-        return self.inHand <= self._prefetch and self.takesTasks()
+        return self.inHand <= self._taker.prefetch and self.takesTasks()
 
     def request(self) -> bool:
         """
@@ -65,7 +72,7 @@ class Workload:
         if self.inHand:
             self._spare()
             return False
-        if self._prefetch:
+        if self._taker.prefetch:
             # It had something to do, and waited for more.
             self._factory.cancelRequests(self.worker)
         return self._factory.wait(self.worker, self.qualifications(), not self.calls)
@@ -75,7 +82,7 @@ class Workload:
         The worker is handed a task.
         """
         self.inHand += 1
-        if self._prefetch and self.hasRoom():
+        if self._taker.prefetch and self.hasRoom():
             self._spare()
 
     def _spare(self) -> None:

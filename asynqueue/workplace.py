@@ -55,6 +55,7 @@ class Workplace:
         self.th.whenReady = self.q.dispatch
         self.th.whenReturned = self._returned
         self.th.whenLost = self._lost
+        self.th.whenChanged = self._acceptAgain
         self._lifetime = Lifetime(self._end, self.th.crash, grace, self._reactor)
 
     def __len__(self) -> int:
@@ -88,9 +89,7 @@ class Workplace:
         if not self.isRunning():
             raise QueueRunError("A worker was attached to a queue that was shut down")
         d = self.th.hire(worker)
-        for series in list(self.q.refused):
-            if self.th.roster(series):
-                del self.q.refused[series]
+        self._acceptAgain()
         return d
 
     def detachWorker(
@@ -203,6 +202,14 @@ class Workplace:
                 self._put(task)
             else:
                 self._endUnfinished([task])
+
+    def _acceptAgain(self) -> None:
+        """
+        Has calls kept again whose series some worker is qualified for now.
+        """
+        for series in list(self.q.refused):
+            if self.th.roster(series):
+                del self.q.refused[series]
 
     def _lost(self, allSeries: list[Hashable], why: Failure) -> None:
         error: Any = why.value

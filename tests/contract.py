@@ -11,11 +11,34 @@ from zope.interface.verify import verifyClass, verifyObject
 
 from asynqueue.deferator import Deferator
 from asynqueue.errors import WorkerDied, WorkerError
-from asynqueue.interfaces import ICanceller, IRestartable, IWorker
+from asynqueue.interfaces import (
+    ICanceller,
+    IConcurrent,
+    IElastic,
+    IPrefetcher,
+    IRenewable,
+    IRestartable,
+    IUpdatable,
+    IWorker,
+)
 from asynqueue.messages import Status
 from asynqueue.producers import IterationProducer, ListConsumer
 from tests import calls
 from tests.contract_tools import ContractTools
+
+INTERFACES = (
+    IWorker,
+    IRestartable,
+    IRenewable,
+    ICanceller,
+    IConcurrent,
+    IPrefetcher,
+    IElastic,
+    IUpdatable,
+)
+"""
+What a worker may provide.
+"""
 
 
 class WorkerContract(ContractTools):
@@ -30,7 +53,7 @@ class WorkerContract(ContractTools):
         """
         worker, other = self.getWorker(series=["x"]), self.getWorker()
         verifyClass(IWorker, type(worker))
-        for interface in (IWorker, IRestartable, ICanceller):
+        for interface in INTERFACES:
             if interface.providedBy(worker):
                 verifyObject(interface, worker)
         IWorker.validateInvariants(worker)
@@ -289,12 +312,12 @@ class WorkerContract(ContractTools):
     @inlineCallbacks
     def test_cancelRunning(self):
         """
-        A task that runs is abandoned, and so is what it runs on, where that can
-        be had anew; those behind it are given back.
+        A task that runs is abandoned, and so is what it runs on, where one does not
+        go without the other; those behind it are given back.
         """
         worker = self.getCanceller()
-        if not IRestartable.providedBy(worker):
-            raise SkipTest("What a task runs on cannot be had anew")
+        if self.abandonsAlone(worker):
+            raise SkipTest("A task is abandoned without what it runs on")
         _, tasks, _ = yield self.getBusy(worker, 1)
         resigned = self.whenResigned(worker)
         tasks[0].d.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
@@ -306,12 +329,12 @@ class WorkerContract(ContractTools):
     @inlineCallbacks
     def test_cancelRunningInPlace(self):
         """
-        Where it cannot, a task that runs is abandoned alone. Its end is not told,
+        Where one does, a task that runs is abandoned alone. Its end is not told,
         and the worker is ready for another when its call is over; those behind
         it are run.
         """
         worker = self.getCanceller()
-        if IRestartable.providedBy(worker):
+        if not self.abandonsAlone(worker):
             raise SkipTest("What a task runs on is abandoned with it")
         path, tasks, readies = yield self.getBusy(worker, 1)
         tasks[0].d.addErrback(lambda failure: failure.trap(CancelledError)).cancel()

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SkipTest
 
 from asynqueue.assignments import entrust
-from asynqueue.interfaces import ICanceller
+from asynqueue.interfaces import ICanceller, IRestartable
 from asynqueue.task import Task
 from tests import calls
 
@@ -75,6 +75,14 @@ class ContractTools(_Base):
         Ends what a worker runs on. Override me if there is such a thing.
         """
         raise SkipTest("Nothing can be killed here")
+
+    def abandonsAlone(self, worker):
+        """
+        @return: C{True} if a worker abandons a task that runs without what it runs
+            on, and so does not resign. Override me if that cannot be told from
+            whether it can begin anew.
+        """
+        return not IRestartable.providedBy(worker)
 
     def afterCancel(self, worker):
         """

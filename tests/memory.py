@@ -31,6 +31,7 @@ class MemoryWorker:
     @ivar inHand: The task that I have begun, or C{None}.
     @ivar cancelled: The tasks that I was asked to abandon.
     @ivar starts: How often I have been started.
+    @ivar mayBeginAnew: What I say of it. A test may change it.
     @ivar death: How I died, unless I was asked to abandon what I had in hand.
     @ivar isUp: C{True} while I can run tasks.
     @ivar ID: What the queue knows me by.
@@ -58,6 +59,7 @@ class MemoryWorker:
         self.starts = 0
         self.isUp = False
         self.isStopping = False
+        self.mayBeginAnew = True
         self.death: WorkerDied | None = None
         self.ID: int | None = None
         self._runner = CallRunner(raw)
@@ -224,15 +226,15 @@ class MemoryWorker:
         self._working = True
         while self.isUp and self._tasks and self.inHand is None:
             self.inHand = next(iter(self._tasks))
-            self.begin(self.inHand)
+            self.note(self.inHand)
             f, _, _ = self.inHand.callTuple
             if self.instant and f not in self.held:
                 self.finish()
         self._working = False
 
-    def begin(self, task):
+    def note(self, task):
         """
-        Begins a task.
+        Notes that I begin a task.
         """
         self.begun.append(task.callTuple[1])
 

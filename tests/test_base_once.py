@@ -46,8 +46,8 @@ class Watched(MemoryWorker):
 
     reassigns = wasted = False
 
-    def begin(self, task):
-        super().begin(task)
+    def note(self, task):
+        super().note(task)
         if task.isOver():
             self.wasted = True
 

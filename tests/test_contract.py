@@ -1,22 +1,27 @@
 """
-The worker that other tests step keeps the contract itself.
+The workers that other tests step keep the contract themselves.
 """
+
+from typing import Any
 
 from twisted.internet.defer import succeed
 from twisted.trial.unittest import TestCase
 
 from tests import calls
 from tests.contract import WorkerContract
+from tests.crew import CrewWorker, LedWorker
 from tests.memory import MemoryWorker
 
 
-class MemoryWorkerTests(WorkerContract, TestCase):
+class Stepped(WorkerContract):
     """
-    L{MemoryWorker} is a worker like any other.
+    What the tests below have in common.
     """
 
+    make: Any = None
+
     def makeWorker(self, **kw):
-        return MemoryWorker(instant=True, held=[calls.hold], **kw)
+        return self.make(instant=True, held=[calls.hold], **kw)
 
     def whenBegun(self, worker, path):
         return succeed(None)
@@ -29,4 +34,33 @@ class MemoryWorkerTests(WorkerContract, TestCase):
     def kill(self, worker):
         worker.die()
 
-    afterCancel = kill
+
+class MemoryWorkerTests(Stepped, TestCase):
+    """
+    L{MemoryWorker} is a worker like any other.
+    """
+
+    make = MemoryWorker
+
+    def afterCancel(self, worker):
+        worker.die()
+
+
+class CrewWorkerTests(Stepped, TestCase):
+    """
+    So is L{CrewWorker}, which can be started anew, but goes on when it abandons a
+    task.
+    """
+
+    make = CrewWorker
+
+    def abandonsAlone(self, worker):
+        return True
+
+
+class LedWorkerTests(CrewWorkerTests):
+    """
+    And L{LedWorker}.
+    """
+
+    make = LedWorker

@@ -337,3 +337,121 @@ class ComingUpTests(EmploymentTestCase):
         self.assertNoResult(d)
         worker.vanish()
         self.successResultOf(d)
+
+
+class NeverAgainTests(EmploymentTestCase):
+    """
+    Tests of workers that say that they will not begin anew.
+    """
+
+    def assertGivenUp(self, worker, d, starts):
+        """
+        The worker has been given up with what it died of, and is not tried again.
+        """
+        self.assertIs(self.failureResultOf(d, WorkerDied).value, worker.death)
+        later = self.queue.call(calls.echo)
+        self.assertIs(self.failureResultOf(later, WorkerDied).value, worker.death)
+        self.assertEqual(self.queue.workers(), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertTrue(worker.isStopping)
+        self.assertEqual(worker.starts, starts)
+
+    def test_resigns(self):
+        """
+        One that resigns is given up at once.
+        """
+        worker = MemoryWorker()
+        self.make(worker)
+        ds = [self.queue.call(calls.echo, i) for i in range(2)]
+        worker.mayBeginAnew = False
+        worker.die()
+        self.failureResultOf(ds[0], WorkerDied)
+        self.assertGivenUp(worker, ds[1], 1)
+
+    def test_othersLeft(self):
+        """
+        What it had not begun is done by others.
+        """
+        worker, other = MemoryWorker(), MemoryWorker(up=False, instant=True)
+        self.make(worker, other)
+        d = self.queue.call(calls.echo, 1)
+        worker.mayBeginAnew = False
+        worker.die(read=False)
+        self.assertEqual(self.queue.workers(), [other])
+        other.comeUp()
+        self.assertEqual(self.successResultOf(d), 1)
+
+    def test_onPurpose(self):
+        """
+        If somebody had it end what it ran on, there is no death to tell of.
+        """
+        worker = MemoryWorker()
+        self.make(worker)
+        running, waiting = (self.queue.call(calls.echo, i) for i in range(2))
+        running.cancel()
+        self.failureResultOf(running, CancelledError)
+        worker.mayBeginAnew = False
+        worker.die()
+        error = self.failureResultOf(waiting, WorkerError).value
+        self.assertIn("resigned", str(error))
+        self.assertEqual((self.queue.workers(), worker.starts), ([], 1))
+
+    def test_beginningAnew(self):
+        """
+        One that cannot begin anew, and then says that it never will, is tried no
+        more.
+        """
+        worker = MemoryWorker()
+        self.make(worker)
+        worker.comesUp = False
+        worker.die()
+        waiting = self.queue.call(calls.echo)
+        worker.mayBeginAnew = False
+        worker.die()
+        self.assertGivenUp(worker, waiting, 2)
+
+    def test_startFails(self):
+        """
+        If it resigns no more, but its start fails, that is the reason.
+        """
+        worker = MemoryWorker()
+        self.make(worker)
+        worker.comesUp = False
+        worker.die()
+        waiting = self.queue.call(calls.echo)
+        worker.mayBeginAnew = False
+        worker._down("it is gone for good")
+        error = self.failureResultOf(waiting, WorkerDied).value
+        self.assertIn("gone for good", str(error))
+        self.assertEqual((self.queue.workers(), worker.starts), ([], 2))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_inPause(self):
+        """
+        Nor is it tried again if it says so before the next attempt.
+        """
+        worker = MemoryWorker()
+        self.make(worker)
+        worker.comesUp = False
+        for _ in range(2):
+            worker.die()
+        waiting = self.queue.call(calls.echo)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        worker.mayBeginAnew = False
+        worker.die()
+        self.assertGivenUp(worker, waiting, 2)
+
+    def test_updateFails(self):
+        """
+        One that begins anew but fails to run an update is given up with that.
+        """
+        worker = MemoryWorker(instant=True, held=[calls.hold])
+        self.make(worker)
+        self.queue.update(calls.hold, "never")
+        worker.finish(b"r", None)
+        worker.die()
+        waiting = self.queue.call(calls.echo)
+        worker.mayBeginAnew = False
+        worker.fail(OSError("no such host"))
+        self.failureResultOf(waiting, OSError)
+        self.assertEqual((self.queue.workers(), worker.starts), ([], 2))
