@@ -37,6 +37,7 @@ imports only from those listed below it:
   - C{lines}: lines read from standard input and written to standard output
   - C{charts}: small panels side by side in a file
   - C{tables}: tables of text
+  - C{cluster}: C{ClusterQueue}, and the address of all that has to do with clusters
   - C{null}: C{NullQueue}: calls in the reactor's own thread
   - C{workers}: the address of all workers
   - C{process}: C{ProcessQueue}, and the address of all that has to do with it
@@ -64,12 +65,26 @@ imports only from those listed below it:
   - C{queues}: where calls wait in order
   - C{priority}: a heap that can be waited at
   - C{load}: telling others how many wait
+  - C{clusterworker}: C{ClusterWorker}: a worker that runs calls on a cluster of dask
+  - C{clusterfigures}: what it knows of the cluster
+  - C{offers}: the series that the nodes of a cluster offer
+  - C{clusterlife}: what tasks become at a cluster, while one connection lasts
+  - C{clustererrand}: one of them on its way there and back
+  - C{clusterconnection}: one connection, as the reactor's thread sees it
+  - C{clusterplaces}: where a cluster is
+  - C{clusterlink}: the same in the thread where it lives
+  - C{clusterwatch}: how the cluster grows and shrinks
+  - C{clusterheld}: the calls that it has, and who is told of them
+  - C{clusternodes}: requests to the nodes
+  - C{clusterclerk}: what a scheduler does for a client
+  - C{clusternode}: what a node does for one
   - C{processworker}: C{ProcessWorker}: a worker with a process of its own
   - C{figures}: what a worker tells of its processes
   - C{deaths}: how its processes died, and how large they were
   - C{lifeline}: what of a worker is up to the life of its process
   - C{life}: what tasks become in one worker process
   - C{remotes}: the iterators that are open in a worker process
+  - C{nodelines}: what iterators on a node are asked through
   - C{asyncworker}: C{AsyncWorker}: a worker in the reactor's thread
   - C{local}: what workers without a process have in common
   - C{lifetime}: what has to be shut down, at the latest with the reactor
@@ -111,6 +126,8 @@ imports only from those listed below it:
   - C{about}: texts about calls
   - C{interfaces}: what a worker, and what a poller, has to provide
   - C{errors}: everything that goes wrong
+  - C{readings}: the iterators that are open on a node
+  - C{interrupts}: calls that are abandoned in the middle
   - C{entry}: where a worker process begins
   - C{processbase}: data that objects share within a process
   - C{reactorside}: its loop, beside a reactor

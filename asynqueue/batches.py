@@ -82,10 +82,14 @@ class Batch:
     @ivar seconds: How long the iterator ran for me, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time: float = TIME) -> None:
+        """
+        @param time: How long it may when another item is taken, in seconds.
+        """
         self.items = Items([], [])
         self.end: Taken | None = None
         self.seconds = 0.0
+        self._time = time
         self._size = 0
 
     def add(self, taken: Taken) -> None:
@@ -126,7 +130,7 @@ class Batch:
         return (
             self.end is not None
             or len(pickles) >= most
-            or self.seconds >= TIME
+            or self.seconds >= self._time
             or self._size >= SIZE
             or bool(buffers)
         )
@@ -144,6 +148,7 @@ class Batches:
         makePickler: MakePickler = byName,
         clock: Callable[[], float] = time.perf_counter,
         sharing: "Sharing | None" = None,
+        budget: float = TIME,
     ) -> None:
         """
         @param take: Is called with the ID of an iterator. It takes an item, and
@@ -153,12 +158,15 @@ class Batches:
             cannot be pickled.
         @param clock: Returns the time in seconds.
         @param sharing: Shares large buffers, C{None} if none is to be shared.
+        @param budget: How long an iterator may have run for a batch when another item
+            is taken, in seconds.
         """
         self._takeItem = take
         self._close = close
         self._makePickler = makePickler
         self._clock = clock
         self._sharing = sharing
+        self._budget = budget
         self._begun: dict[int, Batch] = {}
 
     def answer(self, request: Next, courier: Courier) -> Packet | None:
@@ -167,7 +175,7 @@ class Batches:
 
         @return: The answer, C{None} if the courier has sent it.
         """
-        batch = self._begun.pop(request.ID, None) or Batch()
+        batch = self._begun.pop(request.ID, None) or Batch(self._budget)
         if batch.isEmpty:
             batch.add(self._take(request.ID))
         packed = partial(self._packed, request, batch)
@@ -192,7 +200,7 @@ class Batches:
         """
         Begins the next batch.
         """
-        batch = self._begun[ID] = Batch()
+        batch = self._begun[ID] = Batch(self._budget)
         batch.add(taken)
 
     def _take(self, ID: int) -> Taken:

@@ -14,6 +14,7 @@ from asynqueue.channel import Channel
 from asynqueue.errors import UnpicklingError, WorkerDied
 from asynqueue.looper import ThreadLooper
 from asynqueue.messages import LONG, Close, Items, Next, Status, load, pack
+from asynqueue.nodelines import NodeLine
 from asynqueue.openings import OpenIterators, Outcome
 from asynqueue.replies import Reply, loaded
 from asynqueue.requests import Line
@@ -27,19 +28,21 @@ class RemoteIterators(OpenIterators):
 
     def __init__(
         self,
-        channel: Channel,
+        channel: "Channel | NodeLine",
         reactor: Any,
         looper: ThreadLooper,
         readAhead: bool = True,
+        most: int = MOST,
     ) -> None:
         """
         @param looper: Has a thread, by which items are loaded that are long.
         @param readAhead: C{False} to have each item taken only when it is asked for.
+        @param most: How many are taken ahead at most.
         """
         super().__init__(self._askFor, self._endIn, reactor)
         self._channel = channel
         self._looper = looper
-        self._most = MOST if readAhead else 1
+        self._most = most if readAhead else 1
 
     def abandon(self) -> None:
         """
@@ -91,7 +94,9 @@ class RemoteIterators(OpenIterators):
         return loads
 
     def _processEnded(self, failure: Failure, call: str) -> Failure:
-        return Failure(self._died(call))
+        died = self._died(call)
+        died.__cause__ = failure.value
+        return Failure(died)
 
     def _died(self, call: str) -> WorkerDied:
         return self._channel.died(f", and with it the iterator of {call}")

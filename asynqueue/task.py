@@ -29,6 +29,7 @@ class Task:
 
     @ivar callTuple: The callable, its arguments, its keywords.
     @ivar priority: A number; lower goes first.
+    @ivar niceness: What it was made of: an integer from -20, the most urgent, to 20.
     @ivar serial: Decides between equal priorities; lower goes first.
     @ivar series: What a worker has to be qualified for to run me.
     @ivar d: A Deferred that fires with a tuple of a status and a result, once,
@@ -51,6 +52,7 @@ class Task:
         "callbacks",
         "d",
         "holder",
+        "niceness",
         "priority",
         "raw",
         "reactor",
@@ -80,6 +82,7 @@ class Task:
             raise TypeError(f"kw has to be a dict, not {kw!r}")
         self.callTuple: CallTuple = (f, args, kw)
         self.priority = priority
+        self.niceness = 0
         self.series = series
         self.timeout = timeout
         self.serial = serial
@@ -190,7 +193,7 @@ class Task:
             place in the queue.
         """
         task = type(self)(*self.callTuple, self.priority, self.series, self.timeout)
-        for name in ("raw", "reactor", "retries", "serial"):
+        for name in ("niceness", "raw", "reactor", "retries", "serial"):
             setattr(task, name, getattr(self, name))
         for f, args, kw in self.callbacks:
             task.addCallback(f, *args, **kw)
@@ -258,6 +261,7 @@ class TaskFactory:
             raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}")
         priority = self._serial(series) * (1 + ((niceness + 20) / 10) ** 2)
         task = self._klass(func, args, kw, priority, series, timeout)
+        task.niceness = niceness
         task.serial = next(self._made)
         task.reactor = self._reactor
         return task

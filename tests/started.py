@@ -4,10 +4,12 @@ A process that a test starts, with all that stem from it, and what they write.
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
@@ -15,11 +17,30 @@ from twisted.internet.error import ProcessExitedAlready
 from asynqueue.deferreds import branch
 from tests.support import BOUND
 
+LOOK = 0.005
+"""
+How long to wait between two looks, in seconds, where nobody tells.
+"""
+
 
 class ProgramError(Exception):
     """
     A program has not done what was waited for. I say what it wrote.
     """
+
+
+def inSessions(pids: Iterable[int | None]) -> list[int]:
+    """
+    @return: The IDs of all processes that run in some sessions.
+    """
+    sessions, found = set(pids), []
+    for process in psutil.process_iter():
+        # It may have ended since it was listed.
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            isThere = os.getsid(process.pid) in sessions
+            if isThere and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
 
 
 class Program(protocol.ProcessProtocol):
@@ -43,6 +64,7 @@ class Program(protocol.ProcessProtocol):
         self.exitCode: int | None = None
         self._log = directory / f"{name}.log"
         self._reactor = reactor
+        self._isSilent = False
         self._parts = {1: b"", 2: b""}
         self._waiting: list[tuple[str, int, Deferred[str]]] = []
         self._ended: Deferred[int | None] = Deferred()
@@ -80,15 +102,26 @@ class Program(protocol.ProcessProtocol):
 
     def processEnded(self, reason: Any) -> None:
         """
-        It and all that have inherited its output have ended.
+        It has ended, and all that have inherited its output have closed that.
         """
         for childFD, part in self._parts.items():
             if part:
                 self.childDataReceived(childFD, b"\n")
+        self._isSilent = True
         waiting, self._waiting = self._waiting, []
         for text, _, d in waiting:
             d.errback(self._error(f"ended before it wrote {text!r}"))
-        self._ended.callback(self.exitCode)
+        self._look()
+
+    def _look(self) -> None:
+        """
+        Looks until the last of those that are not our children is gone, too: it has
+        closed what it had, but a moment later it may still be seen.
+        """
+        if inSessions([self.pid]):
+            self._reactor.callLater(LOOK, self._look)
+        else:
+            self._ended.callback(self.exitCode)
 
     def hasEnded(self) -> "Deferred[int | None]":
         """
@@ -113,7 +146,7 @@ class Program(protocol.ProcessProtocol):
             self._waiting.remove(entry)
             d.errback(self._error(f"has not written {text!r} for {BOUND} seconds"))
 
-        if self._ended.called:
+        if self._isSilent:
             d.errback(self._error(f"ended before it wrote {text!r}"))
             return d
         self._waiting.append(entry)

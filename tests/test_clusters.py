@@ -8,7 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-import psutil
 from distributed import Client
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
@@ -18,7 +17,7 @@ from twisted.trial.unittest import TestCase
 from tests import calls
 from tests.certificates import Certificates, Identity
 from tests.clusters import REGISTERED, TOP, Cluster
-from tests.started import Program, ProgramError
+from tests.started import Program, ProgramError, inSessions
 from tests.support import BOUND
 
 LEFT = """
@@ -38,21 +37,6 @@ reactor.run()
 """
 A program that has a cluster.
 """
-
-
-def inSessions(pids):
-    """
-    @return: The IDs of all processes that run in some sessions.
-    """
-    found = []
-    for process in psutil.process_iter():
-        try:
-            isThere = os.getsid(process.pid) in pids
-            if isThere and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return found
 
 
 def withClient(address, f, *args, **kw):

@@ -1,0 +1,124 @@
+"""
+A queue whose calls are made on a cluster of dask, and the address of all that has to do
+with clusters.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from asynqueue.base import TaskQueue
+from asynqueue.clusterheld import NodeInfo
+from asynqueue.clusterworker import ClusterWorker
+from asynqueue.errors import WorkerError
+from asynqueue.offers import aboutOffers
+from asynqueue.task import Task
+
+__all__ = ["ClusterQueue", "ClusterWorker", "NodeInfo"]
+
+
+class ClusterQueue(TaskQueue):
+    """
+    I am a L{TaskQueue<asynqueue.base.TaskQueue>} with one L{ClusterWorker}.
+
+    A call in a series that no worker of mine is qualified for fails at once, when the
+    cluster is known.
+
+    @ivar worker: The L{ClusterWorker}.
+    @ivar d: A Deferred that has fired with its ID when it takes tasks, or failed if it
+        could not connect.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        series: "Iterable[Hashable]" = (),
+        raw: bool = False,
+        callStats: bool = False,
+        pickler: str = "cloudpickle",
+        prefetch: int = 1,
+        connectTimeout: float = 10.0,
+        reconnect: float = 60.0,
+        patience: float = 30.0,
+        restart: bool = False,
+        security: Any = None,
+        trustNetwork: bool = False,
+        nodes: int | None = None,
+        threads: int = 1,
+        processes: bool = True,
+        reactor: Any = None,
+        **kw: Any,
+    ) -> None:
+        """
+        @param kw: Keywords of L{TaskQueue<asynqueue.base.TaskQueue>}. The others are
+            those of L{ClusterWorker}.
+        @raise ValueError: as of L{ClusterWorker}.
+        @raise TypeError: as of L{ClusterWorker}.
+        """
+        self.worker = ClusterWorker(
+            address,
+            series=series,
+            raw=raw,
+            callStats=callStats,
+            pickler=pickler,
+            prefetch=prefetch,
+            connectTimeout=connectTimeout,
+            reconnect=reconnect,
+            patience=patience,
+            restart=restart,
+            security=security,
+            trustNetwork=trustNetwork,
+            nodes=nodes,
+            threads=threads,
+            processes=processes,
+            reactor=reactor,
+        )
+        super().__init__(reactor=reactor, **kw)
+        self.worker.setListener(self._refuseUnoffered)
+        self.d = self.attachWorker(self.worker)
+        # Whoever makes calls is told too.
+        self.d.addErrback(lambda _: None)
+
+    @property
+    def nodes(self) -> list[NodeInfo]:
+        """
+        What is known of the nodes: a list.
+        """
+        return self.worker.nodes
+
+    def stats(self) -> "Deferred[list[tuple[float, float]]]":
+        """
+        @return: As of L{ClusterWorker.stats}.
+        """
+        return self.worker.stats()
+
+    def newTask(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kw: dict[str, Any],
+        niceness: int = 0,
+        series: Hashable = None,
+        timeout: float | None = None,
+    ) -> Task:
+        """
+        As of L{TaskQueue<asynqueue.base.TaskQueue.newTask>}.
+        """
+        task = super().newTask(func, args, kw, niceness, series, timeout)
+        self._refuseUnoffered(series)
+        return task
+
+    def _refuseUnoffered(self, *allSeries: Hashable) -> None:
+        """
+        Has calls fail that wait for a series which nobody is qualified for, and those
+        of the given series.
+        """
+        worker = self.worker
+        if not worker.nodes:
+            return
+        for series in [*allSeries, *self.q.heaps]:
+            if series not in self.q.refused and not self.th.roster(series):
+                about = aboutOffers(series, worker.place, worker.offered)
+                self.q.refuse(series, WorkerError(about))

@@ -1,0 +1,135 @@
+"""
+What a worker knows of its cluster: the nodes, what they offer, how much they take, and
+how long calls took.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from asynqueue.checks import checkInteger
+from asynqueue.clusterheld import NodeInfo
+from asynqueue.offers import Offers
+
+
+class ClusterFigures:
+    """
+    I know the figures of a cluster, and tell when it takes more or fewer calls, or
+    others.
+
+    @ivar nodes: A list of what is known of the nodes, each a
+        L{NodeInfo<asynqueue.clusterheld.NodeInfo>}.
+    @ivar iQualified: A list of the series that it is qualified for, beside those of its
+        class: those that it was made with, and those that nodes offer.
+    @ivar callStats: C{True} to keep call times.
+    @ivar callTimes: A list of what L{stats} gives.
+    """
+
+    def __init__(
+        self,
+        series: "Iterable[Hashable]",
+        prefetch: int,
+        patience: float,
+        callStats: bool,
+        reactor: Any,
+    ) -> None:
+        """
+        @raise ValueError: if I{prefetch} is below 0.
+        @raise TypeError: if I{series} is a string.
+        """
+        if isinstance(series, (str, bytes)):
+            raise TypeError(f"series has to be a list of series, not {series!r}")
+        checkInteger("prefetch", prefetch, 0)
+        self.nodes: list[NodeInfo] = []
+        self.callStats = callStats
+        self.callTimes: list[tuple[float, float]] = []
+        self.iQualified: list[Hashable] = list(series)
+        self._perThread = 1 + prefetch
+        self._offers = Offers(patience, self._withdrawn, reactor)
+        self._shown: list[Hashable] = []
+        self._listeners: list[Callable[[], Any]] = []
+
+    @property
+    def prefetch(self) -> int:
+        """
+        How many tasks I take beside the first: one less than the cluster has threads,
+        times one more than the I{prefetch} that I was made with. A cluster without
+        nodes, which may grow when there is something to do, counts as one with a
+        thread.
+        """
+        threads = sum(node.threads for node in self.nodes)
+        return max(threads, 1) * self._perThread - 1
+
+    @property
+    def offered(self) -> list[Hashable]:
+        """
+        A list of the series on offer.
+        """
+        return list(self._offers.current)
+
+    def setListener(self, callableObject: Callable[[], Any]) -> None:
+        """
+        Registers a callable that I call, without arguments, when the cluster has grown
+        or shrunk, or offers other series.
+        """
+        self._listeners.append(callableObject)
+
+    def stats(self) -> "Deferred[list[tuple[float, float]]]":
+        """
+        @return: A Deferred that fires with a list of 2-tuples, one for each call that
+            is over, in that order: the time from sending it to getting its result, and
+            how long it ran on its node, both in seconds (0.0 if the node did not live
+            to tell). Empty without I{callStats}.
+        """
+        return succeed(list(self.callTimes))
+
+    def memUsage(self) -> int | None:
+        """
+        @return: The resident set of all nodes together, in kilobytes (1024 bytes), as
+            they last told the scheduler; C{None} if there is no node.
+        """
+        return sum(node.memory for node in self.nodes) if self.nodes else None
+
+    def record(self, here: float, there: float) -> None:
+        """
+        A call is over.
+
+        @param here: The seconds from sending it to getting its result.
+        @param there: The seconds that it ran on its node.
+        """
+        if self.callStats:
+            self.callTimes.append((here, there))
+
+    def nodesChanged(self, nodes: list[NodeInfo]) -> None:
+        """
+        The cluster has grown or shrunk.
+        """
+        before = self.prefetch
+        self.nodes = nodes
+        self._offers.update(name for node in nodes for name in node.resources)
+        if self._qualify() or self.prefetch != before:
+            self._tell()
+
+    def _withdrawn(self, series: str) -> None:
+        """
+        A series is not on offer any more.
+        """
+        self._qualify()
+        self._tell()
+
+    def _qualify(self) -> bool:
+        """
+        Brings my list up to date.
+
+        @return: C{True} if it has changed.
+        """
+        shown, self._shown = self._shown, self.offered
+        # Others may have added to it.
+        own = [series for series in self.iQualified if series not in shown]
+        self.iQualified = [*own, *[s for s in self._shown if s not in own]]
+        return shown != self._shown
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()

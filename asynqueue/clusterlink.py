@@ -1,0 +1,334 @@
+"""
+A connection to a cluster: calls on their way to the scheduler and back.
+
+All of me runs in a thread of its own, where dask's client lives too: see
+L{asynqueue.asyncthread}. What comes of a call is told to its L{Errand} in the
+reactor's thread.
+
+How often a call may begin
+==========================
+
+dask hands a call to another node when the one that had it is gone, and does not know
+whether it had begun. So a call's node asks me before it begins, if it matters: when the
+call must not be repeated at all, when its time has to be counted from then, and when
+another node had it before. A node that is gone while it had a call that did not ask
+counts as one that began it.
+"""
+
+import asyncio
+import itertools
+import operator
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from distributed import Client, Future, KilledWorker
+from distributed.client import FutureCancelledError
+from twisted.logger import Logger
+
+from asynqueue.asyncthread import AsyncioThread
+from asynqueue.clusterclerk import Clerk
+from asynqueue.clusterheld import Errand, Held, Listener, NodeInfo
+from asynqueue.clusternode import NodePlugin, Settings, perform
+from asynqueue.clusternodes import Nodes
+from asynqueue.clusterwatch import PATIENCE, Watch
+from asynqueue.messages import Status, unpack
+
+INTERRUPTING = 1.0
+"""
+How long a call that was interrupted may take to end, in seconds, before the process of
+its node is begun anew, if that was asked for.
+"""
+
+LOST = "scheduler-connection-lost"
+"""
+The reason that dask gives for a result that never comes because the scheduler is gone.
+"""
+
+GONE = "Its node is gone"
+
+KEPT = 0.02
+"""
+For how long a result that is here is kept on its node, in seconds: to say that it is
+not needed would hold up the calls that are made right after, and may go with them.
+"""
+
+
+class Link:
+    """
+    I am one connection to a cluster.
+
+    @ivar nodes: The L{Nodes} behind it.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        thread: AsyncioThread,
+        client: Client,
+        settings: Settings,
+        listener: Listener,
+        restart: bool,
+    ) -> None:
+        """
+        @param client: An asynchronous client, connected.
+        @param restart: C{True} to begin anew the process of a node whose call was
+            interrupted and goes on all the same.
+        """
+        self._tell = thread.tell
+        self._client = client
+        self._settings = settings
+        self._listener = listener
+        self._restart = restart
+        self._line: list[Held] = []
+        self._taken: list[Future] = []
+        self._held: dict[int, Held] = {}
+        self.nodes = Nodes(client, settings)
+        self._keys = itertools.count(1)
+        self._watch = Watch(client, self._changed, self._lose)
+        self._isOpen = False
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """
+        Prepares the scheduler and the nodes.
+
+        @raise Exception: whatever dask raises if that fails.
+        """
+        client, settings = self._client, self._settings
+        client.subscribe_topic(settings.name, self._claimed)
+        client.subscribe_topic("all", self._heard)
+        await client.register_plugin(Clerk(settings, client.id))
+        await client.register_plugin(NodePlugin(settings))
+        await self._watch.look()
+        self._isOpen = True
+        self._do(self._watch.follow())
+        self._do(self._watch.listen(f"{settings.name}-never"))
+
+    async def close(self) -> None:
+        """
+        Takes away what I have put on the scheduler and the nodes, and ends the client.
+        """
+        if self._isOpen:
+            self._isOpen = False
+            self._client.unsubscribe_topic("all")
+            # Whoever is gone has nothing left to take away.
+            with suppress(OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._ask("leave"), PATIENCE)
+        for task in self._background:
+            task.cancel()
+        self._taken.clear()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        with suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._client.close(), PATIENCE)
+
+    # --- Calls.
+
+    def submit(self, errand: Errand) -> None:
+        """
+        Has a call made. Those of one turn of the loop go to the scheduler together.
+        """
+        held = self._held[errand.number] = Held(errand)
+        if self._isOpen:
+            self._enqueue(held)
+        else:
+            self._end(held, errand.returned, errand.runs)
+
+    def cancel(self, number: int) -> None:
+        """
+        Has a call not begin, or interrupts it if it has.
+        """
+        held = self._held.get(number)
+        if held is not None and held.isWanted:
+            held.isWanted = False
+            self._do(self._abandon(held))
+
+    def _enqueue(self, held: Held) -> None:
+        if not self._line:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._line.append(held)
+
+    def _flush(self) -> None:
+        line, self._line = self._line, []
+        byResource: dict[str | None, list[Held]] = {}
+        for held in line:
+            byResource.setdefault(held.errand.resource, []).append(held)
+        for resource, some in byResource.items():
+            self._send(resource, some)
+        self._taken.clear()
+
+    def _send(self, resource: str | None, some: list[Held]) -> None:
+        token = self._settings.token
+        for held in some:
+            errand = held.errand
+            # By a name of its own for each: dask holds back those that share one.
+            name = f"{errand.name}-{next(self._keys)}-{token}"
+            held.key = (name, errand.urgency, token, errand.number)
+        futures = self._client.map(
+            perform,
+            [held.errand.number for held in some],
+            [held.errand.call for held in some],
+            [held.asks for held in some],
+            [self._settings.name] * len(some),
+            key=[held.key for held in some],
+            priority=operator.itemgetter(1),
+            resources=None if resource is None else {resource: 1},
+            pure=False,
+        )
+        for held, future in zip(some, futures, strict=True):
+            held.future = future
+            self._do(self._await(held, future))
+
+    async def _await(self, held: Held, future: Future) -> None:
+        errand = held.errand
+        try:
+            node, *parts = await future
+        except FutureCancelledError as e:
+            if held.isWanted and self._isOpen and e.reason != LOST:
+                held.lose("the cluster")
+                self._tryAgain(held, f"The cluster has cancelled it: {e}")
+        except KilledWorker as e:
+            # It counts all nodes that had it, begun or not.
+            self._tryAgain(held, str(e))
+        except Exception as e:
+            self._end(held, errand.failed, e)
+        else:
+            self._keep(future)
+            envelope, _ = unpack([*parts])
+            if envelope.status is Status.DISCONNECTED:
+                self._tryAgain(held, "Its node lost the connection to the scheduler")
+            else:
+                self._end(held, errand.answered, node.decode(), parts)
+        if not held.isWanted:
+            self._end(held, errand.released)
+
+    def _keep(self, future: Future) -> None:
+        if not self._taken:
+            asyncio.get_running_loop().call_later(KEPT, self._taken.clear)
+        self._taken.append(future)
+
+    def _tryAgain(self, held: Held, why: str) -> None:
+        if held.mayBegin:
+            held.asks = True
+            self._enqueue(held)
+        elif held.isWanted:
+            self._end(held, held.errand.died, held.nodes, why)
+
+    def _end(self, held: Held, tell: Callable[..., Any], *args: Any) -> None:
+        """
+        Tells of the end of an errand, unless it was told.
+        """
+        if self._held.pop(held.errand.number, None) is None:
+            return
+        if held.isWanted:
+            held.isWanted = False
+            self._tell(tell, *args)
+        else:
+            self._tell(held.errand.released)
+
+    async def _abandon(self, held: Held) -> None:
+        number, future = held.errand.number, held.future
+        if held in self._line:
+            self._line.remove(held)
+            self._end(held, held.errand.released)
+        if future is None or future.done():
+            return
+        node = await self._ask("where", key=held.key)
+        if node is None:
+            await self._client.cancel([future])
+        elif not await self.nodes.ask(node, "abandon", number=number):
+            # It has promised never to begin it.
+            self._end(held, held.errand.released)
+        elif self._restart:
+            await asyncio.sleep(INTERRUPTING)
+            if not future.done():
+                await self._client.restart_workers([node], raise_for_error=False)
+
+    # --- What the scheduler tells.
+
+    def _claimed(self, event: tuple[float, Any]) -> None:
+        """
+        A node asks whether a call may begin there.
+        """
+        _, (_, number, node) = event
+        held = self._held.get(number)
+        isGranted = False
+        if held is not None:
+            if held.begunOn is not None:
+                held.lose(held.begunOn)
+            isGranted = held.mayBegin
+            if isGranted:
+                held.begunOn = node
+                self._tell(held.errand.begun)
+            else:
+                self._tryAgain(held, GONE)
+        granted = self._ask("grant", number=number, node=node, isGranted=isGranted)
+        self._do(granted)
+
+    def _heard(self, event: tuple[float, Any]) -> None:
+        """
+        The cluster has changed.
+        """
+        _, message = event
+        self._watch.wake()
+        if message["action"] != "remove-worker":
+            return
+        node = message["worker"]
+        self.nodes.forget(node)
+        self._tell(self._listener.nodeGone, node)
+        for key in [*message["processing-tasks"], *message["lost-computed-tasks"]]:
+            held = self._held.get(key[-1]) if self._isMine(key) else None
+            if held is not None and held.isWanted:
+                held.lose(node)
+                if not held.mayBegin:
+                    self._end(held, held.errand.died, held.nodes, GONE)
+                    self._do(self._client.cancel([held.future]))
+
+    def _isMine(self, key: Any) -> bool:
+        return (
+            isinstance(key, tuple) and len(key) == 4 and key[2] == self._settings.token
+        )
+
+    def _changed(self, nodes: list[NodeInfo]) -> None:
+        self._tell(self._listener.nodesChanged, nodes)
+
+    def _lose(self, why: str) -> None:
+        if not self._isOpen:
+            return
+        self._isOpen = False
+        for held in list(self._held.values()):
+            if held.begunOn is not None or not (held.asks or held in self._line):
+                held.lose("the cluster")
+            runs = held.errand.runs - len(held.nodes)
+            if runs > 0:
+                self._end(held, held.errand.returned, runs)
+            else:
+                self._end(held, held.errand.died, held.nodes, why)
+        self._line.clear()
+        self._tell(self._listener.lost, why)
+
+    async def _ask(self, what: str, **request: Any) -> Any:
+        """
+        Asks my clerk.
+        """
+        ask = getattr(self._client.scheduler, self._settings.verb(what))
+        return await ask(**request)
+
+    def _do(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """
+        Has something done meanwhile.
+        """
+        task = asyncio.ensure_future(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        # If it is that the scheduler or a node is gone, it is told by other ways.
+        if error is not None and not isinstance(error, OSError):
+            self._tell(self._report, error)
+
+    def _report(self, error: BaseException) -> None:
+        self.log.error("Something went wrong with a cluster: {error!r}", error=error)

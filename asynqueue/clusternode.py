@@ -1,0 +1,293 @@
+"""
+What a node of a cluster does for a client: it makes calls, keeps the iterators that
+they return, and runs updates.
+
+A node is a worker process of dask, which has some threads for calls. A L{NodePlugin}
+makes a L{Node} there, and L{perform} is what dask runs in the threads.
+
+A node imports me, the far side of a pipe, and dask. No Twisted.
+"""
+
+import asyncio
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from distributed import Worker, WorkerPlugin, get_worker
+from distributed.utils import sync
+
+from asynqueue.interrupts import Abandoned, Interrupts
+from asynqueue.messages import Answer, Status, pack, raised, unpack
+from asynqueue.packets import Packet
+from asynqueue.readings import Readings, parts
+from asynqueue.universe import ProcessUniverse
+
+
+class Settings(NamedTuple):
+    """
+    What the nodes and the scheduler have to know of a client.
+
+    @ivar token: What no other client has.
+    @ivar raw: C{True} if an iterator is a value like any other.
+    @ivar pickler: What pickles the results, by its name in
+        L{PICKLERS<asynqueue.picklers.PICKLERS>}.
+    """
+
+    token: str
+    raw: bool
+    pickler: str
+
+    @property
+    def name(self) -> str:
+        """
+        What this client's plugins are called.
+        """
+        return f"asynqueue-{self.token}"
+
+    def verb(self, what: str) -> str:
+        """
+        @return: What a request of this client is called.
+        """
+        return f"asynqueue_{what}_{self.token}"
+
+
+class Refused(Exception):
+    """
+    The client did not let a call begin.
+    """
+
+
+def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes]:
+    """
+    Makes a call, in a thread of dask's.
+
+    @param number: The call's number, which no other call of this client has.
+    @param call: The parts of a packet with a L{Call<asynqueue.messages.Call>}, pickled
+        once more: nobody opens them on the way.
+    @param asks: C{True} if the client has to be asked before it begins.
+    @param name: What the client's plugins are called.
+    @return: The address of the node, and after it the parts of the packet that answers
+        the call.
+    """
+    worker = get_worker()
+    node: Node = worker.extensions[name]
+    return [worker.address.encode(), *node.perform(number, call, asks)]
+
+
+class Update:
+    """
+    I am an update on one node.
+
+    @ivar hasFailed: C{True} if it raised when it was last tried.
+    """
+
+    def __init__(self, call: bytes) -> None:
+        self.hasFailed = True
+        self._call = call
+        self._answer: Packet = []
+
+    def run(self, universe: ProcessUniverse) -> None:
+        """
+        Makes the call.
+        """
+        _, answer = universe.answer(pickle.loads(self._call))
+        self._answer = parts(answer or [])
+        envelope, _ = unpack([*self._answer])
+        self.hasFailed = envelope.status is Status.ERROR
+
+    def answer(self, number: int) -> list[bytes]:
+        """
+        @return: What it came to, as the parts of a packet with that number.
+        """
+        envelope, load = unpack([*self._answer])
+        return parts(pack(envelope._replace(number=number), load()))
+
+
+class Node:
+    """
+    I do what one client wants of this node.
+    """
+
+    def __init__(self, worker: Worker, settings: Settings) -> None:
+        """
+        @param worker: The dask worker that this node is.
+        """
+        self._worker = worker
+        self._settings = settings
+        self._universe = ProcessUniverse(settings.raw, pickler=settings.pickler)
+        self._readings = Readings(
+            self._universe, settings.pickler, worker.state.nthreads
+        )
+        self._interrupts = Interrupts()
+        self._again: set[int] = set()
+        self._updates: dict[int, asyncio.Future[Update]] = {}
+        self._failed: dict[int, Update] = {}
+        self._updater = ThreadPoolExecutor(1, "asynqueue update")
+        verb = settings.verb
+        self._handlers = {
+            verb("inquire"): self._readings.inquire,
+            verb("abandon"): self._interrupts.abandon,
+            verb("update"): self.update,
+        }
+        self._streamHandlers = {verb("again"): self.again}
+        worker.handlers.update(self._handlers)
+        worker.stream_handlers.update(self._streamHandlers)
+
+    def close(self) -> None:
+        """
+        Lets go of all that I have. Calls that run go on to their ends.
+        """
+        for name in self._handlers:
+            del self._worker.handlers[name]
+        for name in self._streamHandlers:
+            del self._worker.stream_handlers[name]
+        self._readings.close()
+        self._updater.shutdown(wait=False)
+
+    def perform(self, number: int, call: bytes, asks: bool) -> list[bytes]:
+        """
+        Makes a call.
+
+        @return: The parts of the packet that answers it.
+        """
+        try:
+            if asks or number in self._again:
+                self._ask(number)
+            with self._interrupts.during(number):
+                return self._notUpdated(number) or self._made(call)
+        except (Abandoned, Refused) as e:
+            answer = Answer(number, Status.DISCONNECTED, 0.0)
+            return parts(pack(answer, raised(e)))
+        finally:
+            self._again.discard(number)
+
+    def again(self, number: int) -> None:
+        """
+        Is told that a call that comes may have begun before, on another node.
+        """
+        self._again.add(number)
+
+    async def update(self, number: int, call: bytes, isLasting: bool) -> list[bytes]:
+        """
+        Runs an update, unless that was done; after those that came before.
+
+        @param call: As of L{perform}.
+        @param isLasting: C{True} if no call may be made here unless it has succeeded.
+            One that failed is tried again before the next call.
+        @return: The parts of the packet that answers it.
+        """
+        done = self._updates.get(number)
+        if done is None:
+            loop = asyncio.get_running_loop()
+            done = self._updates[number] = loop.run_in_executor(
+                self._updater, self._run, number, call, isLasting
+            )
+        update = await done
+        if not isLasting:
+            del self._updates[number]
+        return update.answer(number)
+
+    def forget(self, number: int) -> None:
+        """
+        Does without an update.
+        """
+        self._updates.pop(number, None)
+        self._failed.pop(number, None)
+
+    def _run(self, number: int, call: bytes, isLasting: bool) -> Update:
+        update = Update(call)
+        update.run(self._universe)
+        if isLasting and update.hasFailed:
+            self._failed[number] = update
+        return update
+
+    def _notUpdated(self, number: int) -> list[bytes] | None:
+        """
+        Tries again those updates that have failed.
+
+        @return: What is wrong, as the answer to a call; C{None} if nothing is.
+        """
+        for ID, update in sorted(self._failed.items()):
+            update.run(self._universe)
+            if update.hasFailed:
+                return update.answer(number)
+            self._failed.pop(ID, None)
+        return None
+
+    def _made(self, call: bytes) -> list[bytes]:
+        _, answer = self._universe.answer(pickle.loads(call))
+        return parts(answer or [])
+
+    def _ask(self, number: int) -> None:
+        try:
+            mayBegin = sync(self._worker.loop, self._claim, number)
+        except Exception as e:
+            raise Refused("The client could not be asked") from e
+        if not mayBegin:
+            raise Refused("The client did not let it begin")
+
+    async def _claim(self, number: int) -> Any:
+        claim = getattr(self._worker.scheduler, self._settings.verb("claim"))
+        return await claim(number=number, node=self._worker.address)
+
+
+def nodeOn(worker: Worker, settings: Settings) -> Node:
+    """
+    @return: A client's L{Node} on a dask worker, which is made if there is none.
+    """
+    node: Node | None = worker.extensions.get(settings.name)
+    if node is None:
+        node = worker.extensions[settings.name] = Node(worker, settings)
+    return node
+
+
+class NodePlugin(WorkerPlugin):  # type: ignore[misc]
+    """
+    I make a L{Node} on each dask worker.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.name
+        self._settings = settings
+
+    def setup(self, worker: Worker) -> None:
+        """
+        Is called by dask when I come to a worker.
+        """
+        nodeOn(worker, self._settings)
+
+    def teardown(self, worker: Worker) -> None:
+        """
+        Is called by dask when I am taken away.
+        """
+        node = worker.extensions.pop(self.name, None)
+        if node is not None:
+            node.close()
+
+
+class UpdatePlugin(WorkerPlugin):  # type: ignore[misc]
+    """
+    I run an update on each dask worker, also on those that come later, before any call
+    is made there.
+    """
+
+    def __init__(self, settings: Settings, number: int, call: bytes) -> None:
+        self.name = f"{settings.name}-update-{number}"
+        self._settings = settings
+        self._number = number
+        self._call = call
+
+    async def setup(self, worker: Worker) -> None:
+        """
+        Is called by dask when I come to a worker.
+        """
+        node = nodeOn(worker, self._settings)
+        await node.update(self._number, self._call, isLasting=True)
+
+    def teardown(self, worker: Worker) -> None:
+        """
+        Is called by dask when I am taken away.
+        """
+        node = worker.extensions.get(self._settings.name)
+        if node is not None:
+            node.forget(self._number)

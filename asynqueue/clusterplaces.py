@@ -1,0 +1,111 @@
+"""
+Where a cluster is: somewhere else, or embedded in this program.
+
+What is here runs in the thread that a client lives in.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from distributed import Client, LocalCluster
+
+
+class Elsewhere:
+    """
+    I am a cluster that others run.
+
+    @ivar address: Its scheduler's address.
+    """
+
+    def __init__(self, address: str, security: Any) -> None:
+        """
+        @param security: A C{distributed.Security}, or C{None}.
+        """
+        self.address = address
+        self._security = security
+
+    def __str__(self) -> str:
+        return f"the scheduler at {self.address}"
+
+    async def open(self, timeout: float) -> Client:
+        """
+        Connects to the scheduler.
+
+        @param timeout: For how long it is tried, in seconds.
+        @return: An asynchronous client.
+        @raise OSError: if it cannot be reached.
+        """
+        return await newClient(self.address, self._security, timeout)
+
+    async def close(self) -> None:
+        """
+        Does nothing, because it is not mine.
+        """
+
+
+class Embedded:
+    """
+    I am a cluster in this program: its scheduler in the thread that I am opened in, its
+    nodes in processes of their own, or in threads.
+    """
+
+    def __init__(
+        self, nodes: int, threads: int, processes: bool, security: Any
+    ) -> None:
+        """
+        @param nodes: How many nodes.
+        @param threads: How many calls each runs at a time.
+        @param processes: C{False} to have the nodes in threads.
+        @param security: A C{distributed.Security}, or C{None}.
+        """
+        self._make: Callable[[], Any] = lambda: LocalCluster(
+            n_workers=nodes,
+            threads_per_worker=threads,
+            processes=processes,
+            asynchronous=True,
+            # There has to be one; without a dashboard, and on loopback.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            security=security,
+        )
+        self._security = security
+        self._cluster: Any = None
+
+    def __str__(self) -> str:
+        return "the embedded cluster"
+
+    async def open(self, timeout: float) -> Client:
+        """
+        Starts the cluster.
+
+        @param timeout: As of L{Elsewhere.open}.
+        @return: An asynchronous client.
+        """
+        self._cluster = await self._make()
+        return await newClient(self._cluster.scheduler_address, self._security, timeout)
+
+    async def close(self) -> None:
+        """
+        Ends the cluster.
+        """
+        if self._cluster is not None:
+            await self._cluster.close()
+
+
+async def newClient(address: str, security: Any, timeout: float) -> Client:
+    """
+    @return: An asynchronous client of the scheduler at an address.
+    """
+    client = Client(
+        address,
+        asynchronous=True,
+        set_as_default=False,
+        security=security,
+        timeout=timeout,
+        name="asynqueue",
+    )
+    try:
+        return await client
+    except BaseException:
+        # It has begun things that would go on.
+        await client.close()
+        raise
