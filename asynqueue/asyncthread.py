@@ -21,7 +21,11 @@ from asynqueue.deferreds import branch, deferUntilEnded
 from asynqueue.errors import ThreadError, harmless
 from asynqueue.reactors import theReactor
 
-__all__ = ["AsyncioState", "AsyncioThread"]
+__all__ = ["AGAIN", "AsyncioState", "AsyncioThread"]
+
+
+AGAIN = 0.1
+"After how many seconds what was cancelled is once more: C{wait_for} may swallow it."
 
 
 class AsyncioState(Enum):
@@ -37,9 +41,7 @@ class AsyncioState(Enum):
 
 
 class _Call(NamedTuple):
-    """
-    What is to be called on the other side.
-    """
+    "What is to be called on the other side."
 
     f: Callable[..., Any]
     args: tuple[Any, ...]
@@ -351,7 +353,7 @@ class AsyncioThread:
             while left := self._unfinished():
                 for future in left:
                     future.cancel()
-                await asyncio.wait(left)
+                await asyncio.wait(left, timeout=AGAIN)
             await loop.shutdown_asyncgens()
             await loop.shutdown_default_executor()
         finally:

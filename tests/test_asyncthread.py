@@ -548,6 +548,22 @@ class StopTests(ThreadCase):
         self.until(self.thread.stop())
         self.failureResultOf(d, ThreadError)
 
+    def test_swallowed(self):
+        """What misses that it is cancelled is cancelled again."""
+
+        async def deaf():
+            for _ in range(2):
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    continue
+            await self.wait("deaf")
+
+        self.start()
+        self.thread.run(deaf).addErrback(lambda failure: failure.trap(ThreadError))
+        self.until(self.thread.stop())
+        self.assertEqual(self.order, ["deaf waits", "deaf is cancelled"])
+
     def test_generatorsAndExecutor(self):
         """Asynchronous generators are closed, and threads of the loop are gone."""
         self.start()
