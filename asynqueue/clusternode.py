@@ -70,7 +70,12 @@ def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes]:
         the call.
     """
     worker = get_worker()
-    node: Node = worker.extensions[name]
+    node: Node | None = worker.extensions.get(name)
+    if node is None:
+        raise Refused(
+            f"The node {worker.address} is not prepared for the client: that has left, "
+            "or what it had to prepare has failed, as the node's log tells"
+        )
     return [worker.address.encode(), *node.perform(number, call, asks)]
 
 
@@ -135,12 +140,14 @@ class Node:
 
     def close(self) -> None:
         """
-        Lets go of all that I have. Calls that run go on to their ends.
+        Lets go of all that I have. Calls that run are interrupted, where they next run
+        Python code.
         """
         for name in self._handlers:
             del self._worker.handlers[name]
         for name in self._streamHandlers:
             del self._worker.stream_handlers[name]
+        self._interrupts.close()
         self._readings.close()
         self._updater.shutdown(wait=False)
 

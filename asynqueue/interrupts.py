@@ -31,6 +31,7 @@ class Interrupts:
         self._lock = threading.Lock()
         self._threads: dict[int, int] = {}
         self._abandoned: set[int] = set()
+        self._isClosed = False
 
     @contextmanager
     def during(self, number: int) -> Iterator[None]:
@@ -58,15 +59,26 @@ class Interrupts:
         @return: C{True} if it is being made just now, C{False} if it never will.
         """
         with self._lock:
-            self._abandoned.add(number)
-            thread = self._threads.get(number)
-            if thread is not None:
-                _raiseIn(thread, ctypes.py_object(Abandoned))
-        return thread is not None
+            self._abandon(number)
+            return number in self._threads
+
+    def close(self) -> None:
+        """
+        Abandons all calls, and those that come.
+        """
+        with self._lock:
+            self._isClosed = True
+            for number in self._threads:
+                self._abandon(number)
+
+    def _abandon(self, number: int) -> None:
+        if number in self._threads and number not in self._abandoned:
+            _raiseIn(self._threads[number], ctypes.py_object(Abandoned))
+        self._abandoned.add(number)
 
     def _enter(self, number: int) -> None:
         with self._lock:
-            if number in self._abandoned:
+            if self._isClosed or number in self._abandoned:
                 raise Abandoned
             self._threads[number] = threading.get_ident()
 
