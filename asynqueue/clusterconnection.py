@@ -2,6 +2,7 @@
 One connection to a cluster, as the reactor's thread sees it.
 """
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -9,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from asynqueue.asyncthread import AsyncioThread
+from asynqueue.asyncthread import AGAIN, AsyncioThread
 from asynqueue.clusterheld import Errand, Listener
 from asynqueue.clusterlink import Link
 from asynqueue.clusternode import Settings
@@ -38,6 +39,8 @@ class Connection:
         self._restart = restart
         self._settings = Settings(uuid.uuid4().hex, raw, pickler)
         self._thread = AsyncioThread(reactor, "asynqueue cluster")
+        self._opening: asyncio.Task[None] | None = None
+        self._client: Any = None
         self._link: Any = None
         self._closed: Deferred[None] | None = None
 
@@ -98,7 +101,8 @@ class Connection:
     # --- In the thread.
 
     async def _open(self, listener: Listener, timeout: float) -> None:
-        client = await self._place.open(timeout)
+        self._opening = asyncio.current_task()
+        client = self._client = await self._place.open(timeout)
         link = Link(self._thread, client, self._settings, listener, self._restart)
         self._link = link
         await link.open()
@@ -113,9 +117,12 @@ class Connection:
         return answer
 
     async def _close(self) -> None:
-        if self._link is not None:
+        while self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait([self._opening], timeout=AGAIN)
+        if self._client is not None:
             await self._link.close()
-        await self._place.close()
+            await self._place.close(self._client)
 
     # --- In the reactor's.
 

@@ -37,7 +37,7 @@ class Elsewhere:
         """
         return await newClient(self.address, self._security, timeout)
 
-    async def close(self) -> None:
+    async def close(self, client: Client) -> None:
         """
         Does nothing, because it is not mine.
         """
@@ -68,7 +68,8 @@ class Embedded:
             security=security,
         )
         self._security = security
-        self._cluster: Any = None
+        # For each client, since one may be opened while another is being closed.
+        self._clusters: dict[Client, Any] = {}
 
     def __str__(self) -> str:
         return "the embedded cluster"
@@ -80,15 +81,23 @@ class Embedded:
         @param timeout: As of L{Elsewhere.open}.
         @return: An asynchronous client.
         """
-        self._cluster = await self._make()
-        return await newClient(self._cluster.scheduler_address, self._security, timeout)
+        cluster = self._make()
+        try:
+            await cluster
+            address = cluster.scheduler_address
+            client = await newClient(address, self._security, timeout)
+        except BaseException:
+            # It has begun things that would go on.
+            await cluster.close()
+            raise
+        self._clusters[client] = cluster
+        return client
 
-    async def close(self) -> None:
+    async def close(self, client: Client) -> None:
         """
-        Ends the cluster.
+        Ends the cluster of a client.
         """
-        if self._cluster is not None:
-            await self._cluster.close()
+        await self._clusters.pop(client).close()
 
 
 async def newClient(address: str, security: Any, timeout: float) -> Client:
