@@ -26,7 +26,7 @@ from distributed import Client, Future, KilledWorker
 from distributed.client import FutureCancelledError
 from twisted.logger import Logger
 
-from asynqueue.asyncthread import AsyncioThread
+from asynqueue.asyncthread import AGAIN, AsyncioThread
 from asynqueue.clusterclerk import Clerk
 from asynqueue.clusterheld import Errand, Held, Listener, NodeInfo
 from asynqueue.clusternode import NodePlugin, Settings, perform
@@ -113,13 +113,15 @@ class Link:
         if self._isOpen:
             self._isOpen = False
             self._client.unsubscribe_topic("all")
+            await self.nodes.settle()
             # Whoever is gone has nothing left to take away.
             with suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._ask("leave"), PATIENCE)
-        for task in self._background:
-            task.cancel()
         self._taken.clear()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        while self._background:
+            for task in self._background:
+                task.cancel()
+            await asyncio.wait(list(self._background), timeout=AGAIN)
         with suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(self._client.close(), PATIENCE)
 
@@ -235,6 +237,9 @@ class Link:
         if future is None or future.done():
             return
         node = await self._ask("where", key=held.key)
+        if not self._isOpen:
+            # All is let go.
+            return
         if node is None:
             await self._client.cancel([future])
         elif not await self.nodes.ask(node, "abandon", number=number):

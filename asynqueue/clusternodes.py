@@ -17,6 +17,12 @@ How long it may take to reach a node, in seconds, before the scheduler is asked 
 over what is for it.
 """
 
+SETTLING = 1.0
+"""
+How long those that were asked may take to answer when the connection is ended, in
+seconds.
+"""
+
 
 class Nodes:
     """
@@ -27,6 +33,7 @@ class Nodes:
         self._client = client
         self._settings = settings
         self._reachable: dict[str, bool] = {}
+        self._asked: set[asyncio.Future[Any]] = set()
 
     def forget(self, node: str) -> None:
         """
@@ -73,6 +80,19 @@ class Nodes:
         @param what: Which of its requests.
         @raise OSError: if it is gone.
         """
+        asked = asyncio.ensure_future(self._ask(node, what, request))
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
+        return await asked
+
+    async def settle(self) -> None:
+        """
+        Waits for the answers to what was asked, if that does not take too long.
+        """
+        if self._asked:
+            await asyncio.wait(list(self._asked), timeout=SETTLING)
+
+    async def _ask(self, node: str, what: str, request: dict[str, Any]) -> Any:
         verb = self._settings.verb(what)
         if node not in self._reachable:
             self._reachable[node] = await self._canReach(node)
