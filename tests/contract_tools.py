@@ -15,6 +15,7 @@ from asynqueue.assignments import entrust
 from asynqueue.interfaces import ICanceller, IRestartable
 from asynqueue.task import Task
 from tests import calls
+from tests.support import BOUND
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase
@@ -43,8 +44,10 @@ class ContractTools(_Base):
 
     @ivar hold: What a worker is kept busy with: takes a path, and returns it when
         L{release} is called with that.
+    @cvar takesTurns: C{False} if calls run while iterators are asked, or closed.
     """
 
+    takesTurns = True
     hold = staticmethod(calls.hold)
 
     def makeWorker(self, **kw):
@@ -67,7 +70,15 @@ class ContractTools(_Base):
         """
         Waits until the call of L{hold} that a worker has in hand has begun.
         """
-        while not os.path.exists(path + calls.BEGUN):
+        yield self.until(lambda: os.path.exists(path + calls.BEGUN))
+
+    @inlineCallbacks
+    def until(self, isSo):
+        """
+        Waits until something is so that nobody tells of.
+        """
+        deadline = reactor.seconds() + BOUND
+        while not isSo() and reactor.seconds() < deadline:
             yield deferLater(reactor, 0.002)
 
     def kill(self, worker):
