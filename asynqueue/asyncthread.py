@@ -21,10 +21,10 @@ from asynqueue.deferreds import branch, deferUntilEnded
 from asynqueue.errors import ThreadError, harmless
 from asynqueue.reactors import theReactor
 
-__all__ = ["AGAIN", "AsyncioState", "AsyncioThread"]
+__all__ = ["AsyncioState", "AsyncioThread"]
 
 
-AGAIN = 0.1
+AGAIN = 2.0
 "After how many seconds what was cancelled is once more: C{wait_for} may swallow it."
 
 

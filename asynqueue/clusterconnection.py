@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from asynqueue.asyncthread import AGAIN, AsyncioThread
+from asynqueue.asyncthread import AsyncioThread
 from asynqueue.clusterheld import Errand, Listener
 from asynqueue.clusterlink import Link
 from asynqueue.clusternode import Settings
@@ -117,9 +117,10 @@ class Connection:
         return answer
 
     async def _close(self) -> None:
-        while self._opening is not None and not self._opening.done():
+        if self._opening is not None and not self._opening.done():
             self._opening.cancel()
-            await asyncio.wait([self._opening], timeout=AGAIN)
+            # Once: it may have much to take back.
+            await asyncio.wait([self._opening])
         if self._client is not None:
             await self._link.close()
             await self._place.close(self._client)
@@ -138,8 +139,8 @@ class Connection:
         why = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
         if failure.check(ImportError):
             why += (
-                ". asynqueue has to be installed, in the same version as here, with the "
-                "scheduler and with each node: pip install 'asynqueue[cluster]'"
+                ". asynqueue has to be installed, in the same version as here, with "
+                "the scheduler and with each node: pip install 'asynqueue[cluster]'"
             )
         error = StartFailed(f"There is no connection to {self._place}: {why}")
         error.__cause__ = failure.value

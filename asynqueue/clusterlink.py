@@ -26,7 +26,7 @@ from distributed import Client, Future, KilledWorker
 from distributed.client import FutureCancelledError
 from twisted.logger import Logger
 
-from asynqueue.asyncthread import AGAIN, AsyncioThread
+from asynqueue.asyncthread import AsyncioThread
 from asynqueue.clusterclerk import Clerk
 from asynqueue.clusterheld import Errand, Held, Listener, NodeInfo
 from asynqueue.clusternode import NodePlugin, Settings, perform
@@ -38,6 +38,12 @@ INTERRUPTING = 1.0
 """
 How long a call that was interrupted may take to end, in seconds, before the process of
 its node is begun anew, if that was asked for.
+"""
+
+AGAIN = 0.1
+"""
+After how many seconds what is done in the background is cancelled again, when the
+connection is ended: before Python 3.12, C{asyncio.wait_for} may swallow that.
 """
 
 LOST = "scheduler-connection-lost"

@@ -19,6 +19,7 @@ from twisted.internet.defer import (
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from asynqueue import asyncthread
 from asynqueue.asyncthread import AsyncioState, AsyncioThread
 from asynqueue.errors import ThreadError, WorkerError
 from tests.support import BOUND, SteppedReactor, leavesNothing, threads
@@ -559,6 +560,7 @@ class StopTests(ThreadCase):
                     continue
             await self.wait("deaf")
 
+        self.patch(asyncthread, "AGAIN", 0.01)
         self.start()
         self.thread.run(deaf).addErrback(lambda failure: failure.trap(ThreadError))
         self.until(self.thread.stop())
