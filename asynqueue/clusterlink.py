@@ -192,6 +192,7 @@ class Link:
         errand = held.errand
         try:
             node, *parts = await future
+            envelope, _ = unpack([*parts])
         except FutureCancelledError as e:
             if held.isWanted and self._isOpen and e.reason != LOST:
                 held.lose("the cluster")
@@ -203,7 +204,6 @@ class Link:
             self._end(held, errand.failed, e)
         else:
             self._keep(future)
-            envelope, _ = unpack([*parts])
             if envelope.status is Status.DISCONNECTED:
                 self._tryAgain(held, "Its node lost the connection to the scheduler")
             else:
@@ -249,8 +249,9 @@ class Link:
         if node is None:
             await self._client.cancel([future])
         elif not await self.nodes.ask(node, "abandon", number=number):
-            # It has promised never to begin it.
+            # It has promised never to begin it; and no other is to be given it.
             self._end(held, held.errand.released)
+            await self._client.cancel([future])
         elif self._restart:
             await asyncio.sleep(INTERRUPTING)
             if not future.done():
@@ -290,7 +291,7 @@ class Link:
         self._tell(self._listener.nodeGone, node)
         for key in [*message["processing-tasks"], *message["lost-computed-tasks"]]:
             held = self._held.get(key[-1]) if self._isMine(key) else None
-            if held is not None and held.isWanted:
+            if held is not None:
                 held.lose(node)
                 if not held.mayBegin:
                     self._end(held, held.errand.died, held.nodes, GONE)
