@@ -14,7 +14,7 @@ from typing import Any
 
 from distributed import Scheduler, SchedulerPlugin
 
-from asynqueue.clusternode import Settings
+from asynqueue.clusternode import GIVEN, Settings
 
 Key = tuple[str, int, str, int]
 """
@@ -35,7 +35,6 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         self.name = settings.name
         self._settings = settings
         self._client = client
-        self._given: set[int] = set()
         self._claims: dict[tuple[int, str], asyncio.Future[bool]] = {}
 
     async def start(self, scheduler: Scheduler) -> None:
@@ -86,19 +85,15 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         self, key: Any, start: str, finish: str, *args: Any, **kw: Any
     ) -> None:
         """
-        Is called by dask with each change of a task's state, before any node is told.
+        Is called by dask with each change of a task's state, when what its node is told
+        is made up.
         """
-        if type(key) is not tuple or len(key) != 4 or key[2] != self._settings.token:
-            return
-        number = key[3]
-        if finish == "forgotten":
-            self._given.discard(number)
-        elif finish == "processing":
-            if number in self._given:
-                node = self._scheduler.tasks[key].processing_on.address
-                again = {"op": self._settings.verb("again"), "number": number}
-                self._scheduler.worker_send(node, again)
-            self._given.add(number)
+        isMine = type(key) is tuple and len(key) == 4 and key[2] == self._settings.token
+        if isMine and finish == "processing":
+            # Goes with it to each further node, even if it is moved there without a
+            # change of its state.
+            task = self._scheduler.tasks[key]
+            task.annotations = {**(task.annotations or {}), GIVEN: True}
 
     def remove_worker(self, scheduler: Scheduler, worker: str, **kw: Any) -> None:
         """

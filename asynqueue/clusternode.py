@@ -22,6 +22,11 @@ from asynqueue.packets import Packet
 from asynqueue.readings import Readings, parts
 from asynqueue.universe import ProcessUniverse
 
+GIVEN = "asynqueue given"
+"""
+The annotation of a task of dask's that was given to another node before.
+"""
+
 
 class Settings(NamedTuple):
     """
@@ -124,7 +129,6 @@ class Node:
             self._universe, settings.pickler, worker.state.nthreads
         )
         self._interrupts = Interrupts()
-        self._again: set[int] = set()
         self._updates: dict[int, asyncio.Future[Update]] = {}
         self._failed: dict[int, Update] = {}
         self._updater = ThreadPoolExecutor(1, "asynqueue update")
@@ -134,9 +138,7 @@ class Node:
             verb("abandon"): self._interrupts.abandon,
             verb("update"): self.update,
         }
-        self._streamHandlers = {verb("again"): self.again}
         worker.handlers.update(self._handlers)
-        worker.stream_handlers.update(self._streamHandlers)
 
     def close(self) -> None:
         """
@@ -145,8 +147,6 @@ class Node:
         """
         for name in self._handlers:
             del self._worker.handlers[name]
-        for name in self._streamHandlers:
-            del self._worker.stream_handlers[name]
         self._interrupts.close()
         self._readings.close()
         self._updater.shutdown(wait=False)
@@ -158,21 +158,13 @@ class Node:
         @return: The parts of the packet that answers it.
         """
         try:
-            if asks or number in self._again:
+            if asks or self._wasGiven():
                 self._ask(number)
             with self._interrupts.during(number):
                 return self._notUpdated(number) or self._made(call)
         except (Abandoned, Refused) as e:
             answer = Answer(number, Status.DISCONNECTED, 0.0)
             return parts(pack(answer, raised(e)))
-        finally:
-            self._again.discard(number)
-
-    def again(self, number: int) -> None:
-        """
-        Is told that a call that comes may have begun before, on another node.
-        """
-        self._again.add(number)
 
     async def update(self, number: int, call: bytes, isLasting: bool) -> list[bytes]:
         """
@@ -224,6 +216,14 @@ class Node:
     def _made(self, call: bytes) -> list[bytes]:
         _, answer = self._universe.answer(pickle.loads(call))
         return parts(answer or [])
+
+    def _wasGiven(self) -> bool:
+        """
+        @return: C{True} if the call that this thread is to make may have begun before,
+            on another node.
+        """
+        key = self._worker.get_current_task()
+        return GIVEN in (self._worker.state.tasks[key].annotations or {})
 
     def _ask(self, number: int) -> None:
         try:

@@ -3,6 +3,7 @@ What workers are given to call in tests: functions that can be pickled by name.
 """
 
 import os
+import signal
 import time
 
 
@@ -115,3 +116,22 @@ def tidy(path):
         yield from range(1000)
     finally:
         note(path, "closed")
+
+
+def stand(path):
+    """
+    Notes its process in a file whose name ends in L{BEGUN}, and returns once there is
+    another without that ending.
+    """
+    note(path + BEGUN, os.getpid())
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    return path
+
+
+def fall(path):
+    """
+    Notes its process like L{stand}, and kills it.
+    """
+    note(path + BEGUN, os.getpid())
+    os.kill(os.getpid(), signal.SIGKILL)
