@@ -83,11 +83,11 @@ class Watch:
             self._hasChanged.clear()
             try:
                 await asyncio.wait_for(self.look(), PATIENCE)
+            except asyncio.TimeoutError:
+                self._lost(f"The scheduler has not answered for {PATIENCE:g} seconds")
+                return
             except OSError as e:
                 self._lost(f"{type(e).__name__}: {e}")
-                return
-            except asyncio.TimeoutError:
-                self._lost(f"It has not answered for {PATIENCE:g} seconds")
                 return
 
     async def listen(self, name: str) -> None:
