@@ -89,9 +89,9 @@ class ClusterErrand:
         """
         times = "once" if len(nodes) == 1 else f"{len(nodes)} times"
         error = WorkerDied(
-            f"The node {nodes[-1]} died in the middle of the call "
-            f"{aboutCall(self.task.callTuple)}: {why}. It has begun {times}, on "
-            f"{', '.join(nodes)}, which is as often as its retries allow"
+            f"The call {aboutCall(self.task.callTuple)} was lost in the middle: {why}. "
+            f"As far as is known it has begun {times}, on {', '.join(nodes)}, which is "
+            "as often as its retries allow"
         )
         self._life.end(self, error)
 

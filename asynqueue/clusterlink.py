@@ -53,6 +53,11 @@ The reason that dask gives for a result that never comes because the scheduler i
 
 GONE = "Its node is gone"
 
+UNKNOWN = "an unknown node"
+"""
+What stands for the node of a call that did not ask, if the scheduler is gone.
+"""
+
 KEPT = 0.02
 """
 For how long a result that is here is kept on its node, in seconds: to say that it is
@@ -195,7 +200,7 @@ class Link:
             envelope, _ = unpack([*parts])
         except FutureCancelledError as e:
             if held.isWanted and self._isOpen and e.reason != LOST:
-                held.lose("the cluster")
+                held.lose(held.begunOn or UNKNOWN)
                 self._tryAgain(held, f"The cluster has cancelled it: {e}")
         except KilledWorker as e:
             # It counts all nodes that had it, begun or not.
@@ -311,7 +316,7 @@ class Link:
         self._isOpen = False
         for held in list(self._held.values()):
             if held.begunOn is not None or not (held.asks or held in self._line):
-                held.lose("the cluster")
+                held.lose(held.begunOn or UNKNOWN)
             runs = held.errand.runs - len(held.nodes)
             if runs > 0:
                 self._end(held, held.errand.returned, runs)
