@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from asynqueue.base import TaskQueue
 from asynqueue.clusterheld import NodeInfo
 from asynqueue.clusterworker import ClusterWorker
+from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerError
 from asynqueue.offers import aboutOffers
 from asynqueue.task import Task
@@ -26,8 +27,6 @@ class ClusterQueue(TaskQueue):
     cluster is known.
 
     @ivar worker: The L{ClusterWorker}.
-    @ivar d: A Deferred that has fired with its ID when it takes tasks, or failed if it
-        could not connect.
     """
 
     def __init__(
@@ -77,9 +76,16 @@ class ClusterQueue(TaskQueue):
         )
         super().__init__(reactor=reactor, **kw)
         self.worker.setListener(self._refuseUnoffered)
-        self.d = self.attachWorker(self.worker)
-        # Whoever makes calls is told too.
-        self.d.addErrback(lambda _: None)
+        # As a list, so that it is no error that nobody looks at: the calls tell, too.
+        self._hired = self.attachWorker(self.worker).addBoth(lambda result: [result])
+
+    @property
+    def d(self) -> "Deferred[int]":
+        """
+        A Deferred that fires with my worker's ID when that takes tasks, or fails if it
+        could not connect. It is another one each time.
+        """
+        return branch(self._hired).addCallback(lambda results: results[0])
 
     @property
     def nodes(self) -> list[NodeInfo]:

@@ -142,6 +142,8 @@ class Connection:
                 ". asynqueue has to be installed, in the same version as here, with "
                 "the scheduler and with each node: pip install 'asynqueue[cluster]'"
             )
+        elif failure.check(OSError):
+            why += self._place.advice
         error = StartFailed(f"There is no connection to {self._place}: {why}")
         error.__cause__ = failure.value
         return Failure(error)

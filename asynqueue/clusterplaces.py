@@ -4,10 +4,29 @@ Where a cluster is: somewhere else, or embedded in this program.
 What is here runs in the thread that a client lives in.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from distributed import Client, LocalCluster
+
+
+class NotCancelled(logging.Filter):
+    """
+    I let pass what dask logs of its client, but not that it was told to end while it
+    tried to find a scheduler that is gone.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """
+        @return: C{False} for that.
+        """
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, asyncio.CancelledError)
+
+
+logging.getLogger("distributed.client").addFilter(NotCancelled())
 
 
 class Elsewhere:
@@ -15,7 +34,13 @@ class Elsewhere:
     I am a cluster that others run.
 
     @ivar address: Its scheduler's address.
+    @cvar advice: What to do if it cannot be reached.
     """
+
+    advice = (
+        ". Is there a scheduler, and may this machine speak to it? The command 'dask "
+        "scheduler' starts one, and connectTimeout says how long it is waited for"
+    )
 
     def __init__(self, address: str, security: Any) -> None:
         """
@@ -47,7 +72,11 @@ class Embedded:
     """
     I am a cluster in this program: its scheduler in the thread that I am opened in, its
     nodes in processes of their own, or in threads.
+
+    @cvar advice: Nothing, as there is nobody to be reached.
     """
+
+    advice = ""
 
     def __init__(
         self, nodes: int, threads: int, processes: bool, security: Any

@@ -284,26 +284,34 @@ class ClusterWorker(ClusterFigures):
         """
         self.death = WorkerDied(f"The connection to {self._place} is lost: {why}")
         self.mayBeginAnew = self._reconnect > 0
-        self._isOver(life, self.death)
+        self._isOver(life)
+        for resign in self._resignators:
+            resign()
+        self._failLeft(life, self.death)
 
     def _notOpened(self, failure: Failure, life: ClusterLife) -> Failure:
         error: Any = failure.value
         if self.death is not None:
             self.mayBeginAnew = False
-        self._isOver(life, error)
+        # Whoever has started me is told, and nobody needs to be told twice.
+        self._isOver(life)
+        self._failLeft(life, error)
         return failure
 
-    def _isOver(self, life: ClusterLife, error: Exception) -> None:
+    def _isOver(self, life: ClusterLife) -> None:
         self.nodesChanged([])
         if self.state is ClusterState.UP:
             self.state = ClusterState.DOWN
-        self._closing = life.close()
-        for resign in self._resignators:
-            resign()
+        closing, before = life.close(), self._closing
+        self._closing = closing.addCallback(lambda _: before)
+
+    def _failLeft(self, life: ClusterLife, error: Exception) -> None:
+        """
+        Fails those tasks that nobody has taken back, because nobody else will end them.
+        """
         if self._life is life:
             self._life = None
         for task in life.giveBack():
-            # Nobody has taken it back, so nobody else will end it.
             task.callback((Status.ERROR, error))
 
     def _refuseUnoffered(self) -> None:
