@@ -135,3 +135,27 @@ def fall(path):
     """
     note(path + BEGUN, os.getpid())
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stations(n, path):
+    """
+    A generator of its process's ID, of so many items, and of as many again when there
+    is a file.
+    """
+    yield os.getpid()
+    yield from burst(n, path)
+
+
+OVER = ".over"
+
+
+def heavy(path, size):
+    """
+    Does what L{stand} does, and makes a file whose name ends in L{OVER}.
+
+    @return: So many bytes.
+    """
+    stand(path)
+    result = bytes(size)
+    open(path + OVER, "a").close()
+    return result

@@ -2,7 +2,6 @@
 What tests stand on in which a cluster loses nodes, its scheduler, or who uses it.
 """
 
-import os
 import signal
 from contextlib import suppress
 from pathlib import Path
