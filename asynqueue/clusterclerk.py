@@ -9,18 +9,38 @@ A scheduler imports me and dask. No Twisted.
 """
 
 import asyncio
+import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributed import Scheduler, SchedulerPlugin
 
 from asynqueue.clusternode import GIVEN, Settings
 
-Key = tuple[str, int, str, int]
-"""
-What a call is called by dask: a name that no other has, the priority, the client's
-token, and the call's number.
-"""
+
+class Key(NamedTuple):
+    """
+    What a call is called by dask, as a plain tuple.
+
+    @ivar name: What people see, which no other has.
+    @ivar urgency: The priority.
+    @ivar token: The client's token.
+    @ivar number: The call's number.
+    @ivar serial: How many the client had submitted before, another try counted.
+    """
+
+    name: str
+    urgency: int
+    token: str
+    number: int
+    serial: int
+
+
+def isKey(key: object, token: str) -> bool:
+    """
+    @return: C{True} if this is what a call of the client with a token is called.
+    """
+    return type(key) is tuple and len(key) == len(Key._fields) and key[2] == token
 
 
 class Clerk(SchedulerPlugin):  # type: ignore[misc]
@@ -36,17 +56,20 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         self._settings = settings
         self._client = client
         self._claims: dict[tuple[int, str], asyncio.Future[bool]] = {}
+        # All up to this have come, because they come in order.
+        self._lastSerial = 0
 
     async def start(self, scheduler: Scheduler) -> None:
         """
         Is called by dask when I come to the scheduler.
         """
         self._scheduler = scheduler
+        self._hasCome = asyncio.Event()
         verb = self._settings.verb
         self._handlers = {
             verb("claim"): self.claim,
             verb("grant"): self.grant,
-            verb("where"): self.where,
+            verb("withdraw"): self.withdraw,
             verb("leave"): self.leave,
         }
         scheduler.handlers.update(self._handlers)
@@ -71,15 +94,29 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         if claim is not None and not claim.done():
             claim.set_result(isGranted)
 
-    def where(self, key: Key) -> str | None:
+    async def withdraw(self, key: tuple[Any, ...]) -> str | None:
         """
-        @return: The address of the node that has a call, C{None} if none has.
+        Takes a call back that no node has. A request like this may come before the
+        call itself, and then waits for it.
+
+        @return: The address of the node that has it, C{None} if none has or ever will.
         """
+        key = tuple(key)
+        serial = Key(*key).serial
+        while serial > self._lastSerial:
+            self._hasCome.clear()
+            await self._hasCome.wait()
         task = self._scheduler.tasks.get(key)
-        if task is None or task.processing_on is None:
+        if task is None:
             return None
-        address: str = task.processing_on.address
-        return address
+        if task.processing_on is not None:
+            address: str = task.processing_on.address
+            return address
+        # Now, or one could get it before the client knows.
+        self._scheduler.stimulus_cancel(
+            [key], self._client, force=False, reason="withdrawn", msg=""
+        )
+        return None
 
     def transition(
         self, key: Any, start: str, finish: str, *args: Any, **kw: Any
@@ -88,8 +125,12 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         Is called by dask with each change of a task's state, when what its node is told
         is made up.
         """
-        isMine = type(key) is tuple and len(key) == 4 and key[2] == self._settings.token
-        if isMine and finish == "processing":
+        if not isKey(key, self._settings.token):
+            return
+        if key[4] > self._lastSerial:
+            self._lastSerial = key[4]
+            self._hasCome.set()
+        if finish == "processing":
             # Goes with it to each further node, even if it is moved there without a
             # change of its state.
             task = self._scheduler.tasks[key]
@@ -117,6 +158,8 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         for claim in self._claims.values():
             if not claim.done():
                 claim.set_result(False)
+        self._lastSerial = sys.maxsize
+        self._hasCome.set()
         for name in list(self._scheduler.worker_plugins):
             if name.startswith(self.name):
                 # A node that is gone by now has nothing left to take away.

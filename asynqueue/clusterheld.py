@@ -6,11 +6,9 @@ reactor's. These are what they know of each other.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from distributed import Future
-
-from asynqueue.clusterclerk import Key
 
 
 class NodeInfo(NamedTuple):
@@ -120,6 +118,8 @@ class Held:
     @ivar nodes: The nodes that are gone and have begun it, or may have.
     @ivar begunOn: The node that has begun it, as far as that is known.
     @ivar isWanted: C{False} if nobody waits for it any more.
+    @ivar key: What dask calls it: a L{Key<asynqueue.clusterclerk.Key>}, as a plain
+        tuple, which is empty before it is submitted.
     """
 
     def __init__(self, errand: Errand) -> None:
@@ -128,7 +128,7 @@ class Held:
         self.nodes: list[str] = []
         self.begunOn: str | None = None
         self.isWanted = True
-        self.key: Key = ("", 0, "", 0)
+        self.key: tuple[Any, ...] = ()
         self.future: Future | None = None
 
     @property

@@ -27,7 +27,7 @@ from distributed.client import FutureCancelledError
 from twisted.logger import Logger
 
 from asynqueue.asyncthread import AsyncioThread
-from asynqueue.clusterclerk import Clerk
+from asynqueue.clusterclerk import Clerk, Key, isKey
 from asynqueue.clusterheld import Errand, Held, Listener, NodeInfo
 from asynqueue.clusternode import NodePlugin, Settings, perform
 from asynqueue.clusternodes import Nodes
@@ -96,7 +96,7 @@ class Link:
         self._taken: list[Future] = []
         self._held: dict[int, Held] = {}
         self.nodes = Nodes(client, settings)
-        self._keys = itertools.count(1)
+        self._serials = itertools.count(1)
         self._watch = Watch(client, self._changed, self._lose)
         self._isOpen = False
         self._background: set[asyncio.Task[None]] = set()
@@ -176,8 +176,10 @@ class Link:
         for held in some:
             errand = held.errand
             # By a name of its own for each: dask holds back those that share one.
-            name = f"{errand.name}-{next(self._keys)}-{token}"
-            held.key = (name, errand.urgency, token, errand.number)
+            serial = next(self._serials)
+            name = f"{errand.name}-{serial}-{token}"
+            key = Key(name, errand.urgency, token, errand.number, serial)
+            held.key = tuple(key)
         futures = self._client.map(
             perform,
             [held.errand.number for held in some],
@@ -247,7 +249,7 @@ class Link:
             self._end(held, held.errand.released)
         if future is None or future.done():
             return
-        node = await self._ask("where", key=held.key)
+        node = await self._ask("withdraw", key=held.key)
         if not self._isOpen:
             # All is let go.
             return
@@ -294,18 +296,14 @@ class Link:
         node = message["worker"]
         self.nodes.forget(node)
         self._tell(self._listener.nodeGone, node)
+        token = self._settings.token
         for key in [*message["processing-tasks"], *message["lost-computed-tasks"]]:
-            held = self._held.get(key[-1]) if self._isMine(key) else None
+            held = self._held.get(key[3]) if isKey(key, token) else None
             if held is not None:
                 held.lose(node)
                 if not held.mayBegin:
                     self._end(held, held.errand.died, held.nodes, GONE)
                     self._do(self._client.cancel([held.future]))
-
-    def _isMine(self, key: Any) -> bool:
-        return (
-            isinstance(key, tuple) and len(key) == 4 and key[2] == self._settings.token
-        )
 
     def _changed(self, nodes: list[NodeInfo]) -> None:
         self._tell(self._listener.nodesChanged, nodes)
