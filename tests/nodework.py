@@ -1,0 +1,116 @@
+"""
+What the nodes of a cluster are made to do in tests.
+"""
+
+import os
+import time
+
+
+def stay(seconds):
+    """
+    Takes some time.
+
+    @return: The process's ID, and when it began and ended, in seconds.
+    """
+    begun = time.time()
+    time.sleep(seconds)
+    return os.getpid(), begun, time.time()
+
+
+def pid(*args):
+    return os.getpid()
+
+
+def blocked(path, begun):
+    """
+    Makes a file to tell that it has begun, and waits in C code until somebody opens a
+    FIFO for writing.
+    """
+    open(begun, "x").close()
+    with open(path) as fifo:
+        return fifo.read()
+
+
+def marking(path, n, pause=0.0, size=0):
+    """
+    A generator that adds a byte to a file for each item, C{bytes} of a size, and a C{c}
+    when it is closed or ends.
+    """
+    try:
+        for _ in range(n):
+            with open(path, "ab") as file:
+                file.write(b".")
+            yield bytes(size)
+            time.sleep(pause)
+    finally:
+        with open(path, "ab") as file:
+            file.write(b"c")
+
+
+def grids(n):
+    """
+    A generator of arrays, 8 MB each, all of one number.
+    """
+    import numpy
+
+    for i in range(n):
+        yield numpy.full((1000, 1000), float(i))
+
+
+class Catching(Exception):
+    """
+    Cannot be pickled, nor what holds it.
+    """
+
+    def __reduce__(self):
+        raise RuntimeError("not to be pickled")
+
+
+def pids(n):
+    """
+    A generator of the process's ID.
+    """
+    for _ in range(n):
+        yield os.getpid()
+
+
+def withOne(n):
+    """
+    A generator of so many numbers, then of something that cannot be pickled.
+    """
+    yield from range(n)
+    yield Catching()
+
+
+def stubborn(begun, mark):
+    """
+    Goes on for ever whatever Exception comes, and notes by what it was ended.
+    """
+    try:
+        open(begun, "x").close()
+        while True:
+            try:
+                time.sleep(0.005)
+            except Exception:
+                continue
+    except BaseException as e:
+        with open(mark, "a") as file:
+            file.write(f"{type(e).__name__}\n")
+        raise
+
+
+def noteAndSpin(path):
+    """
+    Notes that it has begun, and does not end.
+    """
+    with open(path, "a") as file:
+        file.write("begun\n")
+    while True:
+        pass
+
+
+def sleep(seconds):
+    """
+    Waits in C code.
+    """
+    time.sleep(seconds)
