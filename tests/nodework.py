@@ -114,3 +114,39 @@ def sleep(seconds):
     Waits in C code.
     """
     time.sleep(seconds)
+
+
+KEPT = ["nothing"]
+
+
+def put(value):
+    """
+    Keeps a value in this process.
+
+    @return: The process's ID.
+    """
+    KEPT[0] = value
+    return os.getpid()
+
+
+def getAfter(seconds):
+    """
+    Takes some time.
+
+    @return: The process's ID, and what is kept there.
+    """
+    time.sleep(seconds)
+    return os.getpid(), KEPT[0]
+
+
+def putUnless(value, refused, mark):
+    """
+    Does what L{put} does, unless a file has the ID of this process, or C{all}; and
+    notes each try in another.
+    """
+    with open(mark, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    with open(refused) as file:
+        if file.read() in ("all", str(os.getpid())):
+            raise ValueError("refused here")
+    return put(value)

@@ -228,22 +228,3 @@ class RunningTests(CancelCase):
         await queue.shutdown()
         self.assertIsInstance(await d, WorkerError)
         release()
-
-
-class RestartTests(CancelCase):
-    """
-    Tests of calls that do not end, on a node whose process is to be begun anew then.
-    """
-
-    nodes = ({"name": "one", "nanny": True},)
-
-    async def test_restarted(self):
-        """
-        The process ends, and a new one makes the calls that come after.
-        """
-        queue = await self.connect(prefetch=1, restart=True)
-        before = await queue.call(deeds.pid)
-        d = queue.call(nodework.sleep, 3600, timeout=0.2, retries=0)
-        other = queue.call(deeds.pid)
-        await self.fails(d, TimeoutError)
-        self.assertNotEqual(await other, before)
