@@ -11,6 +11,18 @@ from typing import Any
 
 from distributed import Client, LocalCluster
 
+from asynqueue.clusteraddress import ENCRYPTED
+
+_REACHING = (
+    ". Is there a scheduler, and may this machine speak to it? The command 'dask "
+    "scheduler' starts one, and connectTimeout says how long it is waited for"
+)
+_SHOWING = (
+    ". By TLS, the scheduler has to know the authority of the certificate that is "
+    "shown to it, which is the security's tls_client_cert with its tls_client_key; and that "
+    "of the scheduler's has to be in tls_ca_file"
+)
+
 
 class NotCancelled(logging.Filter):
     """
@@ -34,20 +46,19 @@ class Elsewhere:
     I am a cluster that others run.
 
     @ivar address: Its scheduler's address.
-    @cvar advice: What to do if it cannot be reached.
+    @ivar advice: What to do if it cannot be reached.
     """
-
-    advice = (
-        ". Is there a scheduler, and may this machine speak to it? The command 'dask "
-        "scheduler' starts one, and connectTimeout says how long it is waited for"
-    )
 
     def __init__(self, address: str, security: Any) -> None:
         """
         @param security: A C{distributed.Security}, or C{None}.
         """
         self.address = address
+        self.advice = _REACHING
         self._security = security
+        self._isEncrypted = address.split(":")[0] in ENCRYPTED
+        if self._isEncrypted:
+            self.advice += _SHOWING
 
     def __str__(self) -> str:
         return f"the scheduler at {self.address}"
@@ -59,7 +70,12 @@ class Elsewhere:
         @param timeout: For how long it is tried, in seconds.
         @return: An asynchronous client.
         @raise OSError: if it cannot be reached.
+        @raise ValueError: if there is no certificate to be shown to it.
         """
+        if self._isEncrypted:
+            shown = self._security.get_connection_args("client")
+            if shown.get("ssl_context") is None:
+                raise ValueError(f"The security that was given lacks a part{_SHOWING}")
         return await newClient(self.address, self._security, timeout)
 
     async def close(self, client: Client) -> None:
