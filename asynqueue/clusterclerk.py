@@ -23,14 +23,14 @@ class Key(NamedTuple):
     What a call is called by dask, as a plain tuple.
 
     @ivar name: What people see, which no other has.
-    @ivar urgency: The priority.
+    @ivar urgency: The priority, which no other call of the client has.
     @ivar token: The client's token.
     @ivar number: The call's number.
     @ivar serial: How many the client had submitted before, another try counted.
     """
 
     name: str
-    urgency: int
+    urgency: float
     token: str
     number: int
     serial: int

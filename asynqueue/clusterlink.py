@@ -64,6 +64,12 @@ For how long a result that is here is kept on its node, in seconds: to say that 
 not needed would hold up the calls that are made right after, and may go with them.
 """
 
+LATER = 1e-9
+"""
+By how much a call is less urgent than the one before it, where an integer is the least
+difference that their makers can want. Of equals, a node would make the latest first.
+"""
+
 
 class Link:
     """
@@ -178,7 +184,8 @@ class Link:
             # By a name of its own for each: dask holds back those that share one.
             serial = next(self._serials)
             name = f"{errand.name}-{serial}-{token}"
-            key = Key(name, errand.urgency, token, errand.number, serial)
+            urgency = errand.urgency - serial * LATER
+            key = Key(name, urgency, token, errand.number, serial)
             held.key = tuple(key)
         futures = self._client.map(
             perform,

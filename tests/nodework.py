@@ -150,3 +150,20 @@ def putUnless(value, refused, mark):
         if file.read() in ("all", str(os.getpid())):
             raise ValueError("refused here")
     return put(value)
+
+
+def noteAndStay(path, text, seconds):
+    """
+    Notes that it has begun, and takes some time.
+    """
+    with open(path, "a") as file:
+        file.write(f"{text}\n")
+    time.sleep(seconds)
+    return text
+
+
+def tasksOn(dask_worker):
+    """
+    @return: How many calls a dask worker has.
+    """
+    return len(dask_worker.state.tasks)
