@@ -19,8 +19,8 @@ _REACHING = (
 )
 _SHOWING = (
     ". By TLS, the scheduler has to know the authority of the certificate that is "
-    "shown to it, which is the security's tls_client_cert with its tls_client_key; and that "
-    "of the scheduler's has to be in tls_ca_file"
+    "shown to it, the security's tls_client_cert with its tls_client_key; and that of "
+    "the scheduler's has to be in tls_ca_file"
 )
 
 
