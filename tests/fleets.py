@@ -145,12 +145,18 @@ class Fleet:
         if pid is not None:
             self._kill(pid)
 
+    def killAll(self) -> None:
+        """
+        Kills the scheduler, and all nodes.
+        """
+        for pid in self._pids:
+            self._kill(pid)
+
     def stop(self) -> None:
         """
         Kills all that is left, and waits for its end.
         """
-        for pid in self._pids:
-            self._kill(pid)
+        self.killAll()
         deadline = time.monotonic() + BOUND
         while inSessions(self._pids) and time.monotonic() < deadline:
             time.sleep(LOOK)
