@@ -167,3 +167,21 @@ def tasksOn(dask_worker):
     @return: How many calls a dask worker has.
     """
     return len(dask_worker.state.tasks)
+
+
+def havingScheduler(dask_scheduler):
+    """
+    @return: What a scheduler has of its clients.
+    """
+    it = dask_scheduler
+    kinds = (it.handlers, it.plugins, it.worker_plugins, it.clients, it.tasks)
+    return [sorted(map(str, kind)) for kind in kinds]
+
+
+def havingNode(dask_worker):
+    """
+    @return: What a node has of its clients, but for threads.
+    """
+    it = dask_worker
+    kinds = (it.handlers, it.stream_handlers, it.extensions, it.plugins, it.state.tasks)
+    return [sorted(map(str, kind)) for kind in kinds]
