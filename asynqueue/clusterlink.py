@@ -18,10 +18,12 @@ counts as one that began it.
 import asyncio
 import itertools
 import operator
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import dask
 from distributed import Client, Future, KilledWorker
 from distributed.client import FutureCancelledError
 from twisted.logger import Logger
@@ -69,6 +71,15 @@ LATER = 1e-9
 By how much a call is less urgent than the one before it, where an integer is the least
 difference that their makers can want. Of equals, a node would make the latest first.
 """
+
+SILENT = {"distributed.admin.large-graph-warning-threshold": "1PB"}
+"""
+A setting of dask's, so that it warns nobody of what is large: there is no better way to
+send it.
+"""
+
+# Whoever else sets it back must not set it back to this.
+_quiet = threading.Lock()
 
 
 class Link:
@@ -187,17 +198,24 @@ class Link:
             urgency = errand.urgency - serial * LATER
             key = Key(name, urgency, token, errand.number, serial)
             held.key = tuple(key)
-        futures = self._client.map(
-            perform,
-            [held.errand.number for held in some],
-            [held.errand.call for held in some],
-            [held.asks for held in some],
-            [self._settings.name] * len(some),
-            key=[held.key for held in some],
-            priority=operator.itemgetter(1),
-            resources=None if resource is None else {resource: 1},
-            pure=False,
-        )
+        try:
+            with _quiet, dask.config.set(SILENT):
+                futures = self._client.map(
+                    perform,
+                    [held.errand.number for held in some],
+                    [held.errand.call for held in some],
+                    [held.asks for held in some],
+                    [self._settings.name] * len(some),
+                    key=[held.key for held in some],
+                    priority=operator.itemgetter(1),
+                    resources=None if resource is None else {resource: 1},
+                    pure=False,
+                )
+        except Exception as e:
+            # Else nobody would ever be told.
+            for held in some:
+                self._end(held, held.errand.failed, e)
+            return
         for held, future in zip(some, futures, strict=True):
             held.future = future
             self._do(self._await(held, future))
