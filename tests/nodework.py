@@ -185,3 +185,19 @@ def havingNode(dask_worker):
     it = dask_worker
     kinds = (it.handlers, it.stream_handlers, it.extensions, it.plugins, it.state.tasks)
     return [sorted(map(str, kind)) for kind in kinds]
+
+
+def fussy():
+    """
+    @return: An exception that can be pickled but not made again.
+    """
+    from tests.deeds import Fussy
+
+    return Fussy("what", "where")
+
+
+def throw(make):
+    """
+    Raises an exception that is made here.
+    """
+    raise make()
