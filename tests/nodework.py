@@ -201,3 +201,16 @@ def throw(make):
     Raises an exception that is made here.
     """
     raise make()
+
+
+def untilThere(path, mark):
+    """
+    Notes in a file that it has begun, and waits until there is another.
+
+    @return: The process's ID.
+    """
+    with open(mark, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    return os.getpid()
