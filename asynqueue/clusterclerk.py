@@ -25,15 +25,15 @@ class Key(NamedTuple):
     @ivar name: What people see, which no other has.
     @ivar urgency: The priority, which no other call of the client has.
     @ivar token: The client's token.
-    @ivar number: The call's number.
     @ivar serial: How many the client had submitted before, another try counted.
+    @ivar number: The call's number.
     """
 
     name: str
     urgency: float
     token: str
-    number: int
     serial: int
+    number: int
 
 
 def isKey(key: object, token: str) -> bool:
@@ -127,8 +127,9 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         """
         if not isKey(key, self._settings.token):
             return
-        if key[4] > self._lastSerial:
-            self._lastSerial = key[4]
+        _, _, _, serial, _ = key
+        if serial > self._lastSerial:
+            self._lastSerial = serial
             self._hasCome.set()
         if finish == "processing":
             # Goes with it to each further node, even if it is moved there without a

@@ -196,7 +196,7 @@ class Link:
             serial = next(self._serials)
             name = f"{errand.name}-{serial}-{token}"
             urgency = errand.urgency - serial * LATER
-            key = Key(name, urgency, token, errand.number, serial)
+            key = Key(name, urgency, token, serial, errand.number)
             held.key = tuple(key)
         try:
             with _quiet, dask.config.set(SILENT):
@@ -232,6 +232,10 @@ class Link:
         except KilledWorker as e:
             # It counts all nodes that had it, begun or not.
             self._tryAgain(held, str(e))
+        except OSError as e:
+            # Its result was on its way, when its node or the scheduler went.
+            held.lose("the cluster")
+            self._tryAgain(held, f"Its result was lost: {e}")
         except Exception as e:
             self._end(held, errand.failed, e)
         else:
@@ -323,7 +327,7 @@ class Link:
         self._tell(self._listener.nodeGone, node)
         token = self._settings.token
         for key in [*message["processing-tasks"], *message["lost-computed-tasks"]]:
-            held = self._held.get(key[3]) if isKey(key, token) else None
+            held = self._held.get(key[-1]) if isKey(key, token) else None
             if held is not None:
                 held.lose(node)
                 if not held.mayBegin:

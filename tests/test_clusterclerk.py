@@ -30,7 +30,7 @@ class FakeScheduler(SimpleNamespace):
 
 
 def call(number, serial):
-    return tuple(Key(f"call-{serial}", 0, "token", number, serial))
+    return tuple(Key(f"call-{serial}", 0, "token", serial, number))
 
 
 class ClerkTests(SynchronousTestCase):
