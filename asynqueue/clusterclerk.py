@@ -11,6 +11,7 @@ A scheduler imports me and dask. No Twisted.
 import asyncio
 import sys
 from contextlib import suppress
+from time import time
 from typing import Any, NamedTuple
 
 from distributed import Scheduler, SchedulerPlugin
@@ -73,6 +74,7 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
             verb("leave"): self.leave,
         }
         scheduler.handlers.update(self._handlers)
+        scheduler.stream_handlers[verb("answer")] = self.answer
 
     async def claim(self, number: int, node: str) -> bool:
         """
@@ -80,11 +82,21 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         """
         claim: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._claims[number, node] = claim
-        self._scheduler.log_event(self.name, ("claim", number, node))
+        self._tell("claim", number, node)
         try:
             return await claim
         finally:
             del self._claims[number, node]
+
+    def answer(self, number: int, answer: list[bytes], worker: str) -> None:
+        """
+        Is sent the answer to a call by a node, and sends it on.
+        """
+        self._tell("answer", number, answer)
+
+    def _tell(self, *event: Any) -> None:
+        message = {"op": "event", "topic": self.name, "event": (time(), event)}
+        self._scheduler.client_send(self._client, message)
 
     def grant(self, number: int, node: str, isGranted: bool) -> None:
         """
@@ -169,3 +181,4 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         self._scheduler.plugins.pop(self.name, None)
         for name in self._handlers:
             self._scheduler.handlers.pop(name, None)
+        self._scheduler.stream_handlers.pop(self._settings.verb("answer"), None)

@@ -118,6 +118,8 @@ class Held:
     @ivar nodes: The nodes that are gone and have begun it, or may have.
     @ivar begunOn: The node that has begun it, as far as that is known.
     @ivar isWanted: C{False} if nobody waits for it any more.
+    @ivar future: What it was submitted by when that was done last.
+    @ivar answered: The one whose answer has come already.
     @ivar key: What dask calls it: a L{Key<asynqueue.clusterclerk.Key>}, as a plain
         tuple, which is empty before it is submitted.
     """
@@ -130,6 +132,7 @@ class Held:
         self.isWanted = True
         self.key: tuple[Any, ...] = ()
         self.future: Future | None = None
+        self.answered: Future | None = None
 
     @property
     def mayBegin(self) -> bool:

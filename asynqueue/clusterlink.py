@@ -60,6 +60,13 @@ UNKNOWN = "an unknown node"
 What stands for the node of a call that did not ask, if the scheduler is gone.
 """
 
+TOGETHER = 0.005
+"""
+After how many seconds further calls are sent at the earliest: those that come meanwhile
+go together, which spares the scheduler most of its work. dask's client itself sends
+every 10 milliseconds.
+"""
+
 KEPT = 0.02
 """
 For how long a result that is here is kept on its node, in seconds: to say that it is
@@ -111,6 +118,7 @@ class Link:
         self._restart = restart
         self._line: list[Held] = []
         self._taken: list[Future] = []
+        self._lastFlush = 0.0
         self._held: dict[int, Held] = {}
         self.nodes = Nodes(client, settings)
         self._serials = itertools.count(1)
@@ -125,7 +133,7 @@ class Link:
         @raise Exception: whatever dask raises if that fails.
         """
         client, settings = self._client, self._settings
-        client.subscribe_topic(settings.name, self._claimed)
+        client.subscribe_topic(settings.name, self._told)
         client.subscribe_topic("all", self._heard)
         await client.register_plugin(Clerk(settings, client.id))
         await client.register_plugin(NodePlugin(settings))
@@ -176,10 +184,12 @@ class Link:
 
     def _enqueue(self, held: Held) -> None:
         if not self._line:
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(loop.time(), self._lastFlush + TOGETHER), self._flush)
         self._line.append(held)
 
     def _flush(self) -> None:
+        self._lastFlush = asyncio.get_running_loop().time()
         line, self._line = self._line, []
         byResource: dict[str | None, list[Held]] = {}
         for held in line:
@@ -223,8 +233,10 @@ class Link:
     async def _await(self, held: Held, future: Future) -> None:
         errand = held.errand
         try:
+            if await future.exception() is None and held.answered is future:
+                return
+            # Else it is a long one, and has to be fetched.
             node, *parts = await future
-            envelope, _ = unpack([*parts])
         except FutureCancelledError as e:
             if held.isWanted and self._isOpen and e.reason != LOST:
                 held.lose(held.begunOn or UNKNOWN)
@@ -239,13 +251,17 @@ class Link:
         except Exception as e:
             self._end(held, errand.failed, e)
         else:
-            self._keep(future)
-            if envelope.status is Status.DISCONNECTED:
-                self._tryAgain(held, "Its node lost the connection to the scheduler")
-            else:
-                self._end(held, errand.answered, node.decode(), parts)
+            self._answered(held, node, parts)
         if not held.isWanted:
             self._end(held, errand.released)
+
+    def _answered(self, held: Held, node: bytes, parts: list[bytes]) -> None:
+        self._keep(held.future)
+        envelope, _ = unpack([*parts])
+        if envelope.status is Status.DISCONNECTED:
+            self._tryAgain(held, "Its node lost the connection to the scheduler")
+        else:
+            self._end(held, held.errand.answered, node.decode(), parts)
 
     def _keep(self, future: Future) -> None:
         if not self._taken:
@@ -295,12 +311,25 @@ class Link:
 
     # --- What the scheduler tells.
 
-    def _claimed(self, event: tuple[float, Any]) -> None:
+    def _told(self, event: tuple[float, Any]) -> None:
+        """
+        My clerk tells something.
+        """
+        _, (what, number, more) = event
+        held = self._held.get(number)
+        if what == "claim":
+            self._claimed(held, number, more)
+        elif held is not None:
+            held.answered = held.future
+            node, *parts = more
+            self._answered(held, node, parts)
+            if not held.isWanted:
+                self._end(held, held.errand.released)
+
+    def _claimed(self, held: Held | None, number: int, node: str) -> None:
         """
         A node asks whether a call may begin there.
         """
-        _, (_, number, node) = event
-        held = self._held.get(number)
         isGranted = False
         if held is not None:
             if held.begunOn is not None:

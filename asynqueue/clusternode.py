@@ -56,13 +56,20 @@ class Settings(NamedTuple):
         return f"asynqueue_{what}_{self.token}"
 
 
+SHORT = 1 << 16
+"""
+Up to how many bytes an answer is sent, by way of the scheduler, with the word that the
+call is over. One that is longer is fetched.
+"""
+
+
 class Refused(Exception):
     """
     The client did not let a call begin.
     """
 
 
-def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes]:
+def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes] | None:
     """
     Makes a call, in a thread of dask's.
 
@@ -72,7 +79,7 @@ def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes]:
     @param asks: C{True} if the client has to be asked before it begins.
     @param name: What the client's plugins are called.
     @return: The address of the node, and after it the parts of the packet that answers
-        the call.
+        the call; C{None} if they are short, and have been sent already.
     """
     worker = get_worker()
     node: Node | None = worker.extensions.get(name)
@@ -81,7 +88,11 @@ def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes]:
             f"The node {worker.address} is not prepared for the client: that has left, "
             "or what it had to prepare has failed, as the node's log tells"
         )
-    return [worker.address.encode(), *node.perform(number, call, asks)]
+    answer = [worker.address.encode(), *node.perform(number, call, asks)]
+    if sum(map(len, answer)) > SHORT:
+        return answer
+    worker.loop.add_callback(node.tell, number, answer)
+    return None
 
 
 class Update:
@@ -165,6 +176,13 @@ class Node:
         except (Abandoned, Refused) as e:
             answer = Answer(number, Status.DISCONNECTED, 0.0)
             return parts(pack(answer, raised(e)))
+
+    def tell(self, number: int, answer: list[bytes]) -> None:
+        """
+        Sends what the function L{perform} would return.
+        """
+        message = {"op": self._settings.verb("answer"), "number": number}
+        self._worker.batched_send({**message, "answer": answer})
 
     async def update(self, number: int, call: bytes, isLasting: bool) -> list[bytes]:
         """
