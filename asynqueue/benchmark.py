@@ -20,7 +20,7 @@ from asynqueue.loads import Load, theLoads
 from asynqueue.machine import cores
 from asynqueue.showing import boundsTable, introduction, panels, report, table
 from asynqueue.tables import align
-from asynqueue.tournament import TITLES, Tournament
+from asynqueue.tournament import TITLES, USUAL, Tournament
 
 
 class Refused(Exception):
@@ -29,9 +29,10 @@ class Refused(Exception):
     """
 
 
-def choose(kind: str, wanted: Sequence[str] | None, known: Mapping[str, Any]) -> Any:
+def choose(kind: str, wanted: Sequence[str] | None, known: Mapping[str, bool]) -> Any:
     """
-    @param wanted: Names, C{None} for all.
+    @param wanted: Names, C{None} for the usual ones.
+    @param known: For each name whether it is a usual one.
     @return: A list of what has these names, in the order in which it is known.
     @raise Refused: if one is unknown.
     """
@@ -40,7 +41,11 @@ def choose(kind: str, wanted: Sequence[str] | None, known: Mapping[str, Any]) ->
             raise Refused(
                 f"no {kind} is called {name!r}. There are: {', '.join(known)}"
             )
-    return [name for name in known if wanted is None or name in wanted]
+    return [
+        name
+        for name, isUsual in known.items()
+        if (isUsual if wanted is None else name in wanted)
+    ]
 
 
 def listing(loads: Mapping[str, Load]) -> str:
@@ -122,8 +127,9 @@ def prepare(
         before.
     @raise Refused: if the arguments cannot be followed.
     """
-    chosen = [loads[name] for name in choose("load", args.loads, loads)]
-    contenders = choose("contender", args.contenders, TITLES)
+    usual = {name: load.isUsual for name, load in loads.items()}
+    chosen = [loads[name] for name in choose("load", args.loads, usual)]
+    contenders = choose("contender", args.contenders, USUAL)
     try:
         method = getContext(args.start_method).get_start_method()
     except ValueError as error:

@@ -67,6 +67,10 @@ BOUNDS = (
     Bound("waiting", "size", "asynqueue", None, AT_MOST, 2048),
     Bound("waiting", "growth", "asynqueue", None, AT_MOST, 2),
     Bound("start", "first", "asynqueue", "executor", AT_MOST, 1),
+    Bound("cluster64", "rate", "cluster", "dask", AT_LEAST, 1 / 1.2),
+    Bound("cluster64", "rate", "cluster", None, AT_LEAST, 800),
+    Bound("cluster256", "rate", "cluster", "dask", AT_LEAST, 1 / 1.2),
+    Bound("cluster256", "rate", "cluster", None, AT_LEAST, 800),
 )
 """
 Them all.

@@ -25,10 +25,12 @@ class Contender:
 
     @cvar title: What I am called in tables.
     @cvar distribution: What my library is installed by, C{None} for Python itself.
+    @cvar isUsual: C{False} if I am measured only if I am asked for by name.
     """
 
     title: ClassVar[str]
     distribution: ClassVar[str | None] = None
+    isUsual: ClassVar[bool] = True
 
     def __init__(self, workers: int, method: str) -> None:
         """

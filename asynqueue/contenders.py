@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
+from asynqueue.clusterrivals import Cluster, Dask
 from asynqueue.contender import Contender
 from asynqueue.rivals import Ampoule, Executor, Loky, Pebble, Pool
 
@@ -129,6 +130,8 @@ CONTENDERS: dict[str, type[Contender]] = {
     "loky": Loky,
     "pebble": Pebble,
     "ancestor": Ancestor,
+    "cluster": Cluster,
+    "dask": Dask,
 }
 """
 Them all, by the names that they are chosen by.

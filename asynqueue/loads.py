@@ -49,6 +49,7 @@ class Load:
     @ivar quick: Those that differ if it only has to be seen that all works.
     @ivar floor: Measures the same of a bare pipe, C{None} if there is no such thing:
         a function of the start method and my sizes.
+    @ivar isUsual: C{False} if I am measured only if I am asked for by name.
     @ivar isCurve: C{True} if the measures have numbers of workers for names.
     @ivar limit: How long a trial may take, in seconds.
     """
@@ -60,6 +61,7 @@ class Load:
     sizes: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
     floor: Callable[..., Measures] | None = None
+    isUsual: bool = True
     isCurve: bool = False
     limit: float = LIMIT
 
@@ -111,6 +113,18 @@ def theLoads(cores: int) -> dict[str, Load]:
             CALLS,
             {"calls": 10_000, "at": 64},
             {"calls": 640},
+        ),
+        *(
+            Load(
+                f"cluster{at}",
+                f"no-op calls, {at} outstanding, as many as take a cluster long",
+                exercises.outstanding,
+                CALLS,
+                {"calls": 3000, "at": at},
+                {"calls": 300},
+                isUsual=False,
+            )
+            for at in (64, 256)
         ),
         Load(
             "burst",

@@ -26,6 +26,14 @@ TITLES = {
 What all that can be measured is called, by the names it is chosen by.
 """
 
+USUAL = {
+    **{name: contender.isUsual for name, contender in CONTENDERS.items()},
+    FLOOR: True,
+}
+"""
+Whether each of them is measured unless something else is asked for.
+"""
+
 ANCESTOR = "ancestor"
 """
 The contender that has an interpreter of its own.
