@@ -7,6 +7,7 @@ when a test is over.
 import gc
 import io
 import os
+import sys
 import threading
 from collections import deque
 from multiprocessing import forkserver, resource_tracker
@@ -108,6 +109,16 @@ class StepLooper:
     def stop(self):
         self.stopped = True
         return maybeDeferred(lambda: None)
+
+
+def hideMain(case):
+    """
+    Has worker processes that a test starts not import the main module, which is one of
+    trial's.
+    """
+    main = sys.modules["__main__"]
+    case.patch(main, "__spec__", None)
+    case.patch(main, "__file__", None)
 
 
 class Messages:

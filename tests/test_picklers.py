@@ -23,7 +23,7 @@ from asynqueue.picklable import notPicklable
 from asynqueue.picklers import PICKLERS, findPickler
 from asynqueue.process import ProcessQueue, ProcessWorker
 from tests import calls, deeds, far
-from tests.support import BOUND, crossed, leavesNothing
+from tests.support import BOUND, crossed, hideMain, leavesNothing
 
 try:
     import cloudpickle
@@ -237,6 +237,7 @@ class QueueTests(TestCase):
     @inlineCallbacks
     def test_light(self):
         """Only a process that is to use it has it, and is light still."""
+        hideMain(self)
         for name in PICKLERS:
             queue = self.makeQueue(pickler=name, context="spawn")
             imported = yield queue.call(deeds.imported, "cloudpickle")

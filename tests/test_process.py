@@ -27,6 +27,7 @@ from asynqueue.errors import (
 from asynqueue.process import ProcessQueue, ProcessWorker
 from asynqueue.producers import ListConsumer
 from tests import calls, far
+from tests.support import hideMain
 
 
 def descriptors():
@@ -118,6 +119,7 @@ class ChildTests(QueueTestCase):
     @inlineCallbacks
     def test_light(self):
         """An ordinary child imports neither Twisted nor zope, however started."""
+        hideMain(self)
         for method in ("spawn", "forkserver"):
             self.assertEqual(
                 (yield self.makeQueue(context=method).call(far.modules)), []
