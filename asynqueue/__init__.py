@@ -74,6 +74,7 @@ imports only from those listed below it:
   - C{clusterconnection}: one connection, as the reactor's thread sees it
   - C{clusterplaces}: where a cluster is
   - C{clusterlink}: the same in the thread where it lives
+  - C{clustersubmit}: how calls are handed to dask
   - C{clusterwatch}: how the cluster grows and shrinks
   - C{clusterheld}: the calls that it has, and who is told of them
   - C{clusternodes}: requests to the nodes

@@ -16,23 +16,20 @@ counts as one that began it.
 """
 
 import asyncio
-import itertools
-import operator
-import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-import dask
 from distributed import Client, Future, KilledWorker
 from distributed.client import FutureCancelledError
 from twisted.logger import Logger
 
 from asynqueue.asyncthread import AsyncioThread
-from asynqueue.clusterclerk import Clerk, Key, isKey
+from asynqueue.clusterclerk import Clerk, isKey
 from asynqueue.clusterheld import Errand, Held, Listener, NodeInfo
-from asynqueue.clusternode import NodePlugin, Settings, perform
+from asynqueue.clusternode import NodePlugin, Settings
 from asynqueue.clusternodes import Nodes
+from asynqueue.clustersubmit import Submitter
 from asynqueue.clusterwatch import PATIENCE, Watch
 from asynqueue.messages import Status, unpack
 
@@ -73,21 +70,6 @@ For how long a result that is here is kept on its node, in seconds: to say that 
 not needed would hold up the calls that are made right after, and may go with them.
 """
 
-LATER = 1e-9
-"""
-By how much a call is less urgent than the one before it, where an integer is the least
-difference that their makers can want. Of equals, a node would make the latest first.
-"""
-
-SILENT = {"distributed.admin.large-graph-warning-threshold": "1PB"}
-"""
-A setting of dask's, so that it warns nobody of what is large: there is no better way to
-send it.
-"""
-
-# Whoever else sets it back must not set it back to this.
-_quiet = threading.Lock()
-
 
 class Link:
     """
@@ -121,7 +103,7 @@ class Link:
         self._lastFlush = 0.0
         self._held: dict[int, Held] = {}
         self.nodes = Nodes(client, settings)
-        self._serials = itertools.count(1)
+        self._submitter = Submitter(client, settings)
         self._watch = Watch(client, self._changed, self._lose)
         self._isOpen = False
         self._background: set[asyncio.Task[None]] = set()
@@ -195,40 +177,17 @@ class Link:
         for held in line:
             byResource.setdefault(held.errand.resource, []).append(held)
         for resource, some in byResource.items():
-            self._send(resource, some)
+            try:
+                futures = self._submitter.submit(resource, some)
+            except Exception as e:
+                # Else nobody would ever be told.
+                for held in some:
+                    self._end(held, held.errand.failed, e)
+                continue
+            for held, future in zip(some, futures, strict=True):
+                held.future = future
+                self._do(self._await(held, future))
         self._taken.clear()
-
-    def _send(self, resource: str | None, some: list[Held]) -> None:
-        token = self._settings.token
-        for held in some:
-            errand = held.errand
-            # By a name of its own for each: dask holds back those that share one.
-            serial = next(self._serials)
-            name = f"{errand.name}-{serial}-{token}"
-            urgency = errand.urgency - serial * LATER
-            key = Key(name, urgency, token, serial, errand.number)
-            held.key = tuple(key)
-        try:
-            with _quiet, dask.config.set(SILENT):
-                futures = self._client.map(
-                    perform,
-                    [held.errand.number for held in some],
-                    [held.errand.call for held in some],
-                    [held.asks for held in some],
-                    [self._settings.name] * len(some),
-                    key=[held.key for held in some],
-                    priority=operator.itemgetter(1),
-                    resources=None if resource is None else {resource: 1},
-                    pure=False,
-                )
-        except Exception as e:
-            # Else nobody would ever be told.
-            for held in some:
-                self._end(held, held.errand.failed, e)
-            return
-        for held, future in zip(some, futures, strict=True):
-            held.future = future
-            self._do(self._await(held, future))
 
     async def _await(self, held: Held, future: Future) -> None:
         errand = held.errand

@@ -112,4 +112,4 @@ class Dask(Contender):
 
     async def _stop(self) -> None:
         await self._client.close()
-        await self._place.close()
+        await self._place.close(self._client)

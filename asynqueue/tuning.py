@@ -67,8 +67,12 @@ def prepare(args: argparse.Namespace) -> tuple[Survey, dict[str, Any]]:
     except ValueError as error:
         raise Refused(str(error)) from error
     checkFiles(args)
-    choices = theChoices(choose("poller", args.pollers, POLLERS), spans, backoffs)
-    loads = [LOADS[name] for name in choose("load", args.loads, LOADS)]
+    choices = theChoices(
+        choose("poller", args.pollers, dict.fromkeys(POLLERS, True)), spans, backoffs
+    )
+    loads = [
+        LOADS[name] for name in choose("load", args.loads, dict.fromkeys(LOADS, True))
+    ]
     workers = args.workers or cores()
     rounds = args.rounds or usual.rounds
     seconds = args.seconds or usual.seconds
