@@ -27,6 +27,15 @@ GIVEN = "asynqueue given"
 The annotation of a task of dask's that was given to another node before.
 """
 
+ADVICE = (
+    "Install your modules with each node, or start the nodes with the directory that "
+    "they are in named by PYTHONPATH. With pickler='cloudpickle' functions of a "
+    "script's __main__ are sent along, those of other modules are not"
+)
+"""
+What to do if a node does not find what a call names.
+"""
+
 
 class Settings(NamedTuple):
     """
@@ -135,7 +144,9 @@ class Node:
         """
         self._worker = worker
         self._settings = settings
-        self._universe = ProcessUniverse(settings.raw, pickler=settings.pickler)
+        self._universe = ProcessUniverse(
+            settings.raw, pickler=settings.pickler, advice=ADVICE
+        )
         self._readings = Readings(
             self._universe, settings.pickler, worker.state.nthreads
         )

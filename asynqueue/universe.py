@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessUniverse"]
 
+ADVICE = (
+    "A function of a script's __main__ is, if the script is a file and guards what it "
+    "does with if __name__ == '__main__', or if pickler='cloudpickle' is asked for"
+)
+"""
+What to do if what a call names is not found.
+"""
+
 
 class ProcessUniverse:
     """
@@ -59,6 +67,7 @@ class ProcessUniverse:
         pickler: str = "pickle",
         gate: Gate | None = None,
         sharing: "Sharing | None" = None,
+        advice: str = ADVICE,
     ) -> None:
         """
         @param pickler: What pickles the results, by its name in
@@ -66,7 +75,9 @@ class ProcessUniverse:
         @param gate: Tells which calls were taken back while they waited in the pipe,
             C{None} if none ever is.
         @param sharing: How arrays are shared, C{None} if they are not.
+        @param advice: What to do if what a call names is not found here.
         """
+        self._advice = advice
         self.runner = runner or CallRunner(raw)
         self.iterators: dict[int, Iterator[Any]] = {}
         self._makePickler = findPickler(pickler)
@@ -114,7 +125,7 @@ class ProcessUniverse:
         try:
             contents = load()
         except BaseException as e:
-            status, result, seconds = Status.ERROR, _notLoaded(e), 0.0
+            status, result, seconds = Status.ERROR, self._notLoaded(e), 0.0
         else:
             start = time.perf_counter()
             status, result = self.do(envelope, contents)
@@ -210,14 +221,11 @@ class ProcessUniverse:
             error = raised(notPickled(what, result, e))
             return pack(answer._replace(status=Status.ERROR), error)
 
-
-def _notLoaded(e: BaseException) -> Exception:
-    error = pickle.UnpicklingError(
-        "The call could not be loaded in the worker process: "
-        f"{type(e).__name__}: {describe(e)}. What it names must be importable there. "
-        "A function of a script's __main__ is, if the script is a file and guards "
-        "what it does with if __name__ == '__main__', or if pickler='cloudpickle' is "
-        "asked for"
-    )
-    error.__cause__ = e
-    return error
+    def _notLoaded(self, e: BaseException) -> Exception:
+        error = pickle.UnpicklingError(
+            "The call could not be loaded in the worker process: "
+            f"{type(e).__name__}: {describe(e)}. What it names must be importable "
+            f"there. {self._advice}"
+        )
+        error.__cause__ = e
+        return error
