@@ -8,7 +8,15 @@ reactor's. These are what they know of each other.
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from distributed import Future
+try:
+    from distributed import Future
+except ImportError as e:
+    # Here, because all that has to do with clusters imports me first.
+    raise ImportError(
+        "A cluster takes dask.distributed, which cannot be imported here: "
+        f"{e}. pip install 'asynqueue[cluster]' installs it",
+        name=e.name,
+    ) from e
 
 
 class NodeInfo(NamedTuple):
