@@ -10,6 +10,7 @@ imports only from those listed below it:
 
   - C{__main__}: the command line
   - C{arguments}: what can be written there
+  - C{clustermap}: what its command C{map} needs of a cluster
   - C{mapping}: the job of its command C{map}
   - C{tuning}: the job of its command C{tune}
   - C{findings}: what comes of it as a text, a chart and JSON

@@ -103,35 +103,53 @@ def runMap(args: argparse.Namespace) -> int:
     # What the module has printed comes before the results.
     sys.stdout.flush()
 
+    from asynqueue import clustermap
+
+    try:
+        queue, how = clustermap.prepare(args) if args.cluster else prepare(args)
+    except clustermap.Unusable as error:
+        return complain(USAGE, str(error))
+
     from asynqueue.lines import Output, fromList, makeBar, readLines
     from asynqueue.looper import ThreadLooper
     from asynqueue.mapping import MapJob
-    from asynqueue.printing import CallTimes, JsonForm, PlainForm
-    from asynqueue.process import ProcessQueue
+    from asynqueue.printing import JsonForm, PlainForm
 
-    workers = args.workers or ProcessQueue.cores()
     bar = None
     if args.items or sys.stdin is None:
         texts = fromList(args.items)
-        workers = max(1, min(workers, len(args.items)))
         bar = makeBar(len(args.items))
     else:
         texts = readLines(ThreadLooper().deferToThread)
         if not sys.stdin.isatty():
             bar = makeBar()
-    # When the reactor stops before the job is over, there is nothing to wait for.
-    queue = ProcessQueue(workers, callStats=args.stats, grace=0.0)
     job = MapJob(
         function,
         queue,
         JsonForm() if args.json else PlainForm(),
         Output(ThreadLooper().deferToThread, bar=bar),
         unordered=args.unordered,
-        report=CallTimes(queue.workers()) if args.stats else None,
         timeout=args.timeout,
         retries=args.retries,
+        **how,
     )
     return runJob(job, texts)
+
+
+def prepare(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """
+    @return: A queue of worker processes, and keywords for a
+        L{MapJob<asynqueue.mapping.MapJob>}.
+    """
+    from asynqueue.printing import CallTimes
+    from asynqueue.process import ProcessQueue
+
+    workers = args.workers or ProcessQueue.cores()
+    if args.items or sys.stdin is None:
+        workers = max(1, min(workers, len(args.items)))
+    # When the reactor stops before the job is over, there is nothing to wait for.
+    queue = ProcessQueue(workers, callStats=args.stats, grace=0.0)
+    return queue, {"report": CallTimes(queue.workers()) if args.stats else None}
 
 
 def runJob(job: Any, texts: AsyncIterator[str]) -> int:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from asynqueue import clustermap
+
 Commands = Mapping[str, Callable[[argparse.Namespace], int]]
 """
 Functions that run the commands, by their names, and return the exit status.
@@ -141,9 +143,10 @@ def addMap(add: Callable[..., Any]) -> Any:
     option(
         "--stats",
         action="store_true",
-        help="at the end, print the calls, median times and memory of each worker "
-        "on standard error",
+        help="at the end, print the calls, median times and memory of each worker, "
+        "or node, on standard error",
     )
+    clustermap.addOptions(parser)
     return parser
 
 
@@ -346,4 +349,8 @@ def parse(argv: Sequence[str], commands: Commands) -> argparse.Namespace:
         args.items += [*more, *after]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    if args.command == "map":
+        wrong = clustermap.contradiction(args)
+        if wrong is not None:
+            parser.error(wrong)
     return args

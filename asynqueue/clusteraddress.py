@@ -9,7 +9,7 @@ from typing import Any
 
 from asynqueue.about import aboutObject
 
-__all__ = ["checkAddress"]
+__all__ = ["InsecureAddress", "checkAddress"]
 
 ENCRYPTED = frozenset({"tls", "wss"})
 """
@@ -45,6 +45,13 @@ _MAKE = (
 )
 
 
+class InsecureAddress(ValueError):
+    """
+    A scheduler's address is refused, because of what is lacking to speak to it
+    safely.
+    """
+
+
 def checkAddress(address: object, security: object, trustNetwork: bool = False) -> str:
     """
     Refuses what is no scheduler's address, and one that is not safe to speak to.
@@ -62,8 +69,9 @@ def checkAddress(address: object, security: object, trustNetwork: bool = False) 
     @return: The address, with nothing in it but what has been looked at: a scheme
         and a name in lower case, an IP address in its shortest form.
     @raise TypeError: if an argument is of another type than this.
-    @raise ValueError: if the address is none, or is refused. The text says what
-        can be done.
+    @raise InsecureAddress: if the address is refused. The text says what can be
+        done.
+    @raise ValueError: if it is none.
     """
     if not isinstance(address, str):
         raise TypeError(
@@ -82,13 +90,13 @@ def checkAddress(address: object, security: object, trustNetwork: bool = False) 
         return f"{scheme}://{place}"
     host, port = _parse(address, place)
     if scheme in ENCRYPTED and security is None:
-        raise ValueError(
+        raise InsecureAddress(
             f"The scheduler at {address!r} is spoken to by TLS, which takes "
             f"certificates: give {_MAKE}"
         )
     if scheme in PLAIN and not trustNetwork and not _isLoopback(host):
         encrypted = "wss" if scheme == "ws" else "tls"
-        raise ValueError(
+        raise InsecureAddress(
             f"The scheduler at {address!r} is on another machine, for all that its "
             f"address tells, and {scheme}:// is not encrypted. {_TRUST}. Have the "
             f"scheduler listen by TLS, and give {encrypted}://... and {_MAKE}; or, if "

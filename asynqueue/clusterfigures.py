@@ -24,6 +24,8 @@ class ClusterFigures:
         class: those that it was made with, and those that nodes offer.
     @ivar callStats: C{True} to keep call times.
     @ivar callTimes: A list of what L{stats} gives.
+    @ivar callNodes: A list of the addresses of the nodes that made these calls, a
+        text without any characters for one that has none.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class ClusterFigures:
         self.nodes: list[NodeInfo] = []
         self.callStats = callStats
         self.callTimes: list[tuple[float, float]] = []
+        self.callNodes: list[str] = []
         self.iQualified: list[Hashable] = list(series)
         self._perThread = 1 + prefetch
         self._offers = Offers(patience, self._withdrawn, reactor)
@@ -91,15 +94,17 @@ class ClusterFigures:
         """
         return sum(node.memory for node in self.nodes) if self.nodes else None
 
-    def record(self, here: float, there: float) -> None:
+    def record(self, here: float, there: float, node: str = "") -> None:
         """
         A call is over.
 
         @param here: The seconds from sending it to getting its result.
         @param there: The seconds that it ran on its node.
+        @param node: The address of that.
         """
         if self.callStats:
             self.callTimes.append((here, there))
+            self.callNodes.append(node)
 
     def nodesChanged(self, nodes: list[NodeInfo]) -> None:
         """

@@ -49,7 +49,7 @@ class Owner(Protocol):
         others are for L{ClusterLife.giveBack}.
         """
 
-    def record(self, here: float, there: float) -> None:
+    def record(self, here: float, there: float, node: str = "") -> None:
         """
         A call is over that was sent.
         """
@@ -209,7 +209,7 @@ class ClusterLife:
         """
         here = perf_counter() - errand.sentAt
         reply = openReply(packet, errand.number, here)
-        self._owner.record(here, reply.answer.seconds)
+        self._owner.record(here, reply.answer.seconds, node)
         if reply.isLong:
             d = self._looper.deferToThread(reply.result)
             d.addErrback(lambda failure: (Status.ERROR, failure.value))
@@ -273,6 +273,8 @@ class ClusterLife:
         line, self._line = self._line, []
         for errand in line:
             errand.sentAt = perf_counter()
+            if not errand.asks:
+                errand.begun()
             self._connection.submit(errand)
 
     def _packed(self, number: int, task: Task) -> bytes | None:

@@ -14,13 +14,18 @@ from twisted.python.failure import Failure
 
 from asynqueue.deferator import Deferator
 from asynqueue.lines import ERR, OUT, AsTheyCome, InOrder, Output, encode
-from asynqueue.printing import CallTimes, PlainForm, aboutError, complaint, quote
+from asynqueue.printing import PlainForm, Report, aboutError, complaint, quote
 from asynqueue.task import Task, TaskFactory
 
 PER_WORKER = 4
 """
 How many calls are on their way for each worker. One would do, as long as the next
 item is always at hand; the others bridge the gap when it has to be read.
+"""
+
+PER_PLACE = 2
+"""
+How many for each that a cluster takes, some of which wait there for others.
 """
 
 HELD, HELD_SIZE = 1000, 2**26
@@ -132,7 +137,9 @@ class MapJob:
         form: PlainForm,
         output: Output,
         unordered: bool = False,
-        report: CallTimes | None = None,
+        report: Report | None = None,
+        whenUp: "Deferred[Any] | None" = None,
+        cluster: Any = None,
         **how: Any,
     ) -> None:
         """
@@ -140,6 +147,10 @@ class MapJob:
         @param unordered: C{True} to print results as they come, not in the order
             of the items.
         @param report: What to print at the end.
+        @param whenUp: Fires when calls can be made, or fails if they never can. Before
+            that no item is asked for.
+        @param cluster: The queue's only worker, if it is a
+            L{ClusterWorker<asynqueue.clusterworker.ClusterWorker>}.
         @param how: Keywords for the queue's C{call}.
         """
         self.done: Deferred[None] = Deferred()
@@ -154,7 +165,11 @@ class MapJob:
         self._report = report
         self._how = how
         self._watch = Stopwatch()
-        self._most = PER_WORKER * len(queue)
+        self._whenUp = succeed(None) if whenUp is None else whenUp
+        self._cluster = cluster
+        if cluster is not None:
+            cluster.setListener(self._changed)
+        self._workers = len(queue)
         self._running = self._begun = 0
         self._isBereft = False
         self._waits: list[tuple[Callable[[], bool], Deferred[None]]] = []
@@ -182,7 +197,9 @@ class MapJob:
             self.status = status
             self.lastWords = lastWords
             self._output.closeBar()
-            endFamilies([worker.process.pid for worker in self._queue.workers()])
+            if self._cluster is None:
+                workers = self._queue.workers()
+                endFamilies([worker.process.pid for worker in workers])
             self._finish()
 
     def _finish(self) -> None:
@@ -190,6 +207,11 @@ class MapJob:
         self.done.callback(None)
 
     async def _run(self, texts: AsyncIterator[str]) -> None:
+        try:
+            await self._whenUp
+        except Exception as error:
+            self._giveUp(error)
+            return
         try:
             async for text in texts:
                 await self._until(self._hasRoom)
@@ -214,9 +236,18 @@ class MapJob:
         if self.state is not JobState.OVER:
             self._finish()
 
+    def _most(self) -> int:
+        """
+        @return: How many calls may be on their way.
+        """
+        if self._cluster is None:
+            return PER_WORKER * self._workers
+        beside: int = self._cluster.prefetch
+        return PER_PLACE * (1 + beside)
+
     def _hasRoom(self) -> bool:
         return (
-            self._running < self._most
+            self._running < self._most()
             and len(self._order) + self._output.count < HELD
             and self._order.size + self._output.size < HELD_SIZE
         )

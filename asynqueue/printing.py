@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from statistics import median
 from textwrap import indent
-from typing import Any
+from typing import Any, Protocol
 
 from asynqueue.about import aboutObject
 from asynqueue.errors import RemoteTraceback
@@ -127,6 +127,22 @@ def _isValid(text: str) -> bool:
     return True
 
 
+class Report(Protocol):
+    """
+    What is printed at the end.
+    """
+
+    def collect(self) -> None:
+        """
+        Is called now and then, lest what is to be told becomes too much.
+        """
+
+    def text(self) -> str:
+        """
+        @return: Some lines.
+        """
+
+
 class CallTimes:
     """
     I keep the call times of workers, in sixteen bytes for each call, and make a
@@ -154,18 +170,74 @@ class CallTimes:
         @return: The lines of the table: one for each worker, one for all.
         """
         self.collect()
-        rows: list[tuple[str, ...]] = [
-            ("worker", "calls", "ms here", "ms there", "ms overhead", "MB")
+        rows = [
+            (str(number), here, there, worker.memUsage() or 0)
+            for number, (worker, here, there) in enumerate(self._kept, 1)
         ]
-        allHere, allThere, allMemory = array("d"), array("d"), 0
-        for number, (worker, here, there) in enumerate(self._kept, 1):
-            memory = worker.memUsage() or 0
-            rows.append(_row(str(number), here, there, memory))
-            allHere.extend(here)
-            allThere.extend(there)
-            allMemory += memory
-        rows.append(_row("all", allHere, allThere, allMemory))
-        return align(rows)
+        return _table("worker", rows)
+
+
+class NodeTimes:
+    """
+    I do the same for the nodes of a cluster.
+    """
+
+    def __init__(self, worker: Any) -> None:
+        """
+        @param worker: A L{ClusterWorker<asynqueue.clusterworker.ClusterWorker>} that
+            keeps I{callStats}.
+        """
+        self._worker = worker
+        self._kept: dict[str, tuple[array[float], array[float]]] = {}
+
+    def collect(self) -> None:
+        """
+        Takes from the worker what it has kept since the last time.
+        """
+        pairs, nodes = self._worker.callTimes, self._worker.callNodes
+        self._worker.callTimes, self._worker.callNodes = [], []
+        for (near, far), node in zip(pairs, nodes, strict=True):
+            here, there = self._times(node)
+            here.append(near)
+            there.append(far)
+
+    def text(self) -> str:
+        """
+        @return: The lines of the table: one for each node, also for those that are
+            gone; one for calls that came to nothing, if there are any; one for all.
+        """
+        self.collect()
+        memory = {node.address: node.memory for node in self._worker.nodes}
+        for address in memory:
+            self._times(address)
+        rows = [
+            (address or "none", *times, memory.get(address, 0))
+            for address, times in sorted(self._kept.items())
+        ]
+        return _table("node", rows)
+
+    def _times(self, node: str) -> "tuple[array[float], array[float]]":
+        return self._kept.setdefault(node, (array("d"), array("d")))
+
+
+def _table(
+    what: str, found: "Iterable[tuple[str, array[float], array[float], int]]"
+) -> str:
+    """
+    @param found: The name, the times and the kilobytes of each.
+    @return: The lines of a table, the last one for all.
+    """
+    rows: list[tuple[str, ...]] = [
+        (what, "calls", "ms here", "ms there", "ms overhead", "MB")
+    ]
+    allHere, allThere, allMemory = array("d"), array("d"), 0
+    for name, here, there, memory in found:
+        rows.append(_row(name, here, there, memory))
+        allHere.extend(here)
+        allThere.extend(there)
+        allMemory += memory
+    rows.append(_row("all", allHere, allThere, allMemory))
+    return align(rows)
 
 
 def _row(

@@ -21,6 +21,18 @@ def forever(x):
     time.sleep(60)
 
 
+def beat(x):
+    """
+    Says when it begins and ends, and ends only if it is interrupted.
+    """
+    os.write(1, f"{x} begins\n".encode())
+    try:
+        while True:
+            time.sleep(0.01)
+    finally:
+        os.write(1, f"{x} ends\n".encode())
+
+
 def fail(text):
     raise ValueError(f"failed on {text}")
 
