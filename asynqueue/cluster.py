@@ -94,6 +94,12 @@ class ClusterQueue(TaskQueue):
         """
         return self.worker.nodes
 
+    def places(self) -> int:
+        """
+        @return: As many as the cluster takes, and one for each other worker.
+        """
+        return super().places() + self.worker.prefetch
+
     def stats(self) -> "Deferred[list[tuple[float, float]]]":
         """
         @return: As of L{ClusterWorker.stats}.

@@ -49,7 +49,7 @@ class Caller(Protocol):
 
     _reactor: Any
 
-    def __len__(self) -> int: ...
+    def places(self) -> int: ...
 
     def newTask(
         self,
@@ -104,8 +104,9 @@ class Mapper:
             C{for} it is read in the reactor's thread, which a reading that
             blocks holds up: wrap such a source in an asynchronous generator.
         @param limit: Twice the number of my workers unless given, as they come
-            and go. Give more if some calls take much longer than others and the
-            results are to be in order: those behind them count.
+            and go; one with a cluster counts as often as it takes calls. Give more
+            if some calls take much longer than others and the results are to be in
+            order: those behind them count.
         @param ordered: C{True} for results in the order of the items, C{False}
             for each as soon as it is there.
         @param returnExceptions: C{True} to have the exception of a call that
@@ -132,7 +133,7 @@ class Mapper:
         flow = Flow(
             partial(self.callWhenReady, func, **how),
             Source(items),
-            lambda: limit or 2 * max(1, len(self)),
+            lambda: limit or 2 * max(1, self.places()),
             ordered,
             returnExceptions,
         )

@@ -64,6 +64,13 @@ class Workplace:
         """
         return len(self.th.workers)
 
+    def places(self) -> int:
+        """
+        @return: How many tasks my workers make at a time, as far as it matters to
+            those who make calls: one each, unless my subclass knows better.
+        """
+        return len(self)
+
     def __bool__(self) -> bool:
         """
         @return: C{True} if I am running and have a worker.

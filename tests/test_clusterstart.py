@@ -32,6 +32,19 @@ class NobodyTests(TestCase):
         self.assertIsInstance(queue.worker.death, StartFailed)
 
 
+class MapTests(TestCase):
+    async def test_limit(self):
+        """A map has twice as many calls outstanding as the cluster takes."""
+        queue = ClusterQueue(nodes=2, processes=False)
+        self.addCleanup(queue.shutdown)
+        await queue.d
+        self.assertEqual(queue.places(), 2 * 2)
+        items = iter(range(100))
+        results = queue.map(abs, items)
+        self.assertEqual(next(items), 2 * queue.places())
+        results.stop()
+
+
 class ExtraTests(SynchronousTestCase):
     def test_told(self):
         """Without dask.distributed it is told how to install it."""
