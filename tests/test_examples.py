@@ -145,6 +145,14 @@ class ProgramsTests(ExampleCase):
         """Every process has the updates, also the one that replaces another."""
         self.example("update_state.py")
 
+    def test_cluster(self):
+        """Nodes run calls, updates and a generator, and end with the program."""
+        self.example("cluster.py")
+
+    def test_mixed(self):
+        """Calls run here or there, by their series."""
+        self.example("mixed.py")
+
     def test_mandelbrot(self):
         """The picture can be read, and has each pixel where it belongs."""
         self.example("mandelbrot.py")
