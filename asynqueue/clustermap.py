@@ -104,7 +104,7 @@ def prepare(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     worker = queue.worker
     return queue, {
         "report": NodeTimes(worker) if args.stats else None,
-        "whenUp": worker.start(),
+        "whenUp": queue.d,
         "cluster": worker,
     }
 
