@@ -13,10 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 TOP = Path(__file__).parent.parent
 
 
-def programs(name):
+def literals(name):
     """
-    @return: The programs that stand in a text as literal blocks: those that have
-        the guard.
+    @return: The literal blocks of a text.
     """
     blocks, block = [], None
     for line in [*(TOP / name).read_text().splitlines(), "end"]:
@@ -26,17 +25,33 @@ def programs(name):
             if block:
                 blocks.append(textwrap.dedent("\n".join(block)).strip() + "\n")
             block = [] if line.endswith("::") else None
-    return [block for block in blocks if "__name__" in block]
+    return blocks
+
+
+def programs(name):
+    """
+    @return: The programs among them: those that have the guard.
+    """
+    return [block for block in literals(name) if "__name__" in block]
 
 
 class ProgramsTests(SynchronousTestCase):
-    def run_(self, text):
+    def run_(self, text, work=""):
+        """
+        Runs a program.
+
+        @param work: The source of a module C{work} that it may import.
+        """
         path = Path(self.mktemp() + ".py")
         path.write_text(text)
+        path.with_name("work.py").write_text(work)
         return subprocess.run(
             [sys.executable, str(path.absolute())],
             cwd=TOP,
-            env={**os.environ, "PYTHONPATH": str(TOP)},
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{TOP}{os.pathsep}{path.parent.absolute()}",
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -59,6 +74,21 @@ class ProgramsTests(SynchronousTestCase):
         done = self.run_(text)
         self.assertEqual((done.stderr, done.returncode), ("", 0))
         self.assertIn("1.414", done.stdout)
+
+    def test_cluster(self):
+        """So do the first programs of the page on clusters, with what it changes."""
+        first, queue = programs("docs/cluster.rst")
+        (work,) = [b for b in literals("docs/cluster.rst") if "def grind" in b]
+        other = "from asynqueue.cluster import ClusterQueue"
+        (changed,) = [b for b in literals("docs/cluster.rst") if b.startswith(other)]
+        self.assertEqual(changed.splitlines()[-1].strip(), "queue = ClusterQueue()")
+        embedded = queue.replace("from asynqueue import ProcessQueue", other)
+        embedded = embedded.replace("ProcessQueue()", "ClusterQueue(nodes=2)")
+        results = "".join(f"{x * x}\n" for x in range(20))
+        for text, wanted in [(first, "49\n"), (queue, results), (embedded, results)]:
+            done = self.run_(text, work)
+            self.assertEqual((done.stderr, done.returncode), ("", 0))
+            self.assertEqual(done.stdout, wanted)
 
     def test_noGuard(self):
         """A program without the guard ends, and is told what it lacks."""
