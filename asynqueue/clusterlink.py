@@ -216,7 +216,11 @@ class Link:
 
     def _answered(self, held: Held, node: bytes, parts: list[bytes]) -> None:
         self._keep(held.future)
-        envelope, _ = unpack([*parts])
+        try:
+            envelope, _ = unpack([*parts])
+        except Exception as e:
+            self._end(held, held.errand.failed, e)
+            return
         if envelope.status is Status.DISCONNECTED:
             self._tryAgain(held, "Its node lost the connection to the scheduler")
         else:

@@ -130,12 +130,36 @@ class StepNodes:
         return self.isBegun(node, request["number"])
 
 
+class StepFuture:
+    """
+    A future of dask's.
+    """
+
+    def __init__(self):
+        self._future = asyncio.get_running_loop().create_future()
+        self.done = self._future.done
+        self.set_result = self._future.set_result
+        self.set_exception = self._future.set_exception
+
+    def __await__(self):
+        return asyncio.shield(self._future).__await__()
+
+    async def exception(self):
+        try:
+            await self
+        except FutureCancelledError:
+            return None
+        except Exception as error:
+            return error
+        return None
+
+
 class StepClient:
     """
     A client of dask's whose scheduler is a test's own.
 
     @ivar id: What dask calls it.
-    @ivar sent: What was sent to be made: for each key, a tuple of the L{asyncio.Future}
+    @ivar sent: What was sent to be made: for each key, a tuple of the L{StepFuture}
         and of whether its node has to ask.
     @ivar asked: What the clerk was asked, as tuples.
     @ivar holders: For the number of a call, the address of the node that has it.
@@ -144,7 +168,7 @@ class StepClient:
     id = "client"
 
     def __init__(self):
-        self.sent: dict[Any, tuple[asyncio.Future[Any], bool]] = {}
+        self.sent: dict[Any, tuple[StepFuture, bool]] = {}
         self.resources: list[Any] = []
         self.asked: list[tuple[Any, ...]] = []
         self.holders: dict[int, str] = {}
@@ -158,7 +182,7 @@ class StepClient:
 
         async def ask(**request):
             self.asked.append((what, *request.values()))
-            if what == "where":
+            if what == "withdraw":
                 return self.holders.get(request["key"][-1])
             return None
 
@@ -180,7 +204,7 @@ class StepClient:
         self.isClosed = True
 
     def map(self, f, numbers, calls, asks, names, key, priority, resources, pure):
-        futures = [asyncio.get_running_loop().create_future() for _ in key]
+        futures = [StepFuture() for _ in key]
         self.sent.update(zip(key, zip(futures, asks, strict=True), strict=True))
         self.resources.append(resources)
         return futures

@@ -22,7 +22,9 @@ class FakeScheduler(SimpleNamespace):
     """
 
     def __init__(self):
-        super().__init__(handlers={}, plugins={}, worker_plugins={}, tasks={})
+        super().__init__(handlers={}, plugins={}, tasks={})
+        self.worker_plugins: dict[str, bytes] = {}
+        self.stream_handlers: dict[str, Any] = {}
         self.cancelled: list[Any] = []
 
     def stimulus_cancel(self, keys, client, force, reason, msg):
@@ -56,7 +58,7 @@ class ClerkTests(SynchronousTestCase):
         Has a call come to the scheduler, which gives it to a node or to none.
         """
         on = None if node is None else SimpleNamespace(address=node)
-        self.scheduler.tasks[key] = SimpleNamespace(processing_on=on)
+        self.scheduler.tasks[key] = SimpleNamespace(processing_on=on, annotations={})
         clerk.transition(key, "released", "processing" if node else "queued")
 
     def test_waiting(self):

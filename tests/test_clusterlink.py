@@ -23,6 +23,7 @@ class LinkCase(SynchronousTestCase):
 
     def setUp(self):
         self.patch(clusterlink, "Watch", StepWatch)
+        self.patch(clusterlink, "TOGETHER", 0.0)
         self.link: Any = None
 
     def run_(self, f, restart=False):
@@ -56,7 +57,7 @@ class LinkCase(SynchronousTestCase):
         @return: The last future for an errand.
         """
         return [
-            f for key, (f, _) in self.client.sent.items() if key[3] == errand.number
+            f for key, (f, _) in self.client.sent.items() if key[-1] == errand.number
         ][-1]
 
     async def claim(self, errand, node):
@@ -76,7 +77,7 @@ class LinkCase(SynchronousTestCase):
         Has the scheduler tell that a node is gone, which had some errands.
         """
         numbers = [errand.number for errand in errands]
-        keys = [key for key in self.client.sent if key[3] in numbers]
+        keys = [key for key in self.client.sent if key[-1] in numbers]
         message = {
             "action": "remove-worker",
             "worker": node,
@@ -113,7 +114,7 @@ class SendTests(LinkCase):
             ]
             await self.submit(*errands)
             self.assertEqual(self.client.resources, [None, {"gpu": 1}])
-            self.assertEqual([key[3] for key in self.client.sent], [1, 3, 2])
+            self.assertEqual([key[-1] for key in self.client.sent], [1, 3, 2])
 
         self.run_(test)
 

@@ -44,10 +44,11 @@ class Job:
     @ivar node: The node that has it, C{None} if none has.
     @ivar begun: C{True} if that makes it.
     @ivar given: C{True} if a node had it before.
+    @ivar isDone: C{True} if its short answer is on its way.
     """
 
     def __init__(self, key, future, asks):
-        self.number = key[3]
+        self.number = key[-1]
         self.key = key
         self.future = future
         self.asks = asks
@@ -55,6 +56,7 @@ class Job:
         self.begun = False
         self.given = False
         self.hasAsked = False
+        self.isDone = False
 
 
 class Model:
@@ -173,6 +175,15 @@ class Model:
         if job is not None and job.begun:
             job.future.set_result(answer(job.number, job.node))
 
+    def finishShortly(self, step):
+        """The answer is sent on its way, and after it that the call is over."""
+        job = self.job(step.call)
+        if job is not None and job.begun and not job.isDone:
+            job.isDone = True
+            short = answer(job.number, job.node)
+            self.events.append(("asynqueue", ("answer", job.number, short)))
+            self.events.append(("over", job.future))
+
     def kill(self, step):
         """A node dies, and another takes its address, if it is asked soon."""
         gone = [job for job in self.open() if job.node == step.node]
@@ -191,9 +202,13 @@ class Model:
         """The next event reaches the client."""
         if self.events and not self.isLost:
             topic, event = self.events.pop(0)
-            self.client.topics["all" if topic == "all" else "asynqueue-token"](
-                (0.0, event)
-            )
+            if topic == "over":
+                if not event.done():
+                    event.set_result(None)
+            else:
+                self.client.topics["all" if topic == "all" else "asynqueue-token"](
+                    (0.0, event)
+                )
 
     def cancel(self, step):
         errand = self.errands[step.call]
@@ -213,7 +228,7 @@ class Errand(StepErrand):
 
 
 OFTEN = ("submit", "place", "kill", "tell", "tell")
-SELDOM = ("cancel", "steal", "giveUp", "cancelThere", "finish", "lose")
+SELDOM = ("cancel", "steal", "giveUp", "cancelThere", "finish", "lose", "finishShortly")
 
 steps = st.lists(
     st.builds(
@@ -265,6 +280,7 @@ async def play(kinds, steps):
 class OrderTests(SynchronousTestCase):
     def setUp(self):
         self.patch(clusterlink, "Watch", StepWatch)
+        self.patch(clusterlink, "TOGETHER", 0.0)
 
     @settings(max_examples=150, deadline=None)
     @given(kinds, steps)
