@@ -5,6 +5,7 @@ What tasks become at a cluster, while one connection to it lasts.
 import itertools
 import pickle
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -84,6 +85,8 @@ class ClusterLife:
         self._numbers = itertools.count(1)
         self._errands: dict[Task, ClusterErrand] = {}
         self._updates: dict[Task, None] = {}
+        # To be called when the connection is open.
+        self._early: list[Callable[[], None]] = []
         self._line: list[ClusterErrand] = []
         self._iterators: dict[str, RemoteIterators] = {}
         self._whenIdle: list[Deferred[None]] = []
@@ -137,8 +140,11 @@ class ClusterLife:
         if call is None:
             return
         self._updates[task] = None
-        d = self._connection.update(number, call, isLasting)
-        d.addCallbacks(self._updated, self._notUpdated, (task, number), {}, (task,))
+        send = partial(self._sendUpdate, task, number, call, isLasting)
+        if self._isOpen:
+            send()
+        else:
+            self._early.append(send)
 
     def cancel(self, task: Task) -> None:
         """
@@ -261,6 +267,9 @@ class ClusterLife:
 
     def _opened(self, _: None) -> None:
         self._isOpen = True
+        for send in self._early:
+            send()
+        self._early.clear()
         self._flush()
 
     def _forgetNodes(self) -> None:
@@ -310,6 +319,13 @@ class ClusterLife:
             )
             self._iterators[node] = iterators
         return iterators.deferator(iteration, aboutCall(task.callTuple))
+
+    def _sendUpdate(
+        self, task: Task, number: int, call: bytes, isLasting: bool
+    ) -> None:
+        if task in self._updates:
+            d = self._connection.update(number, call, isLasting)
+            d.addCallbacks(self._updated, self._notUpdated, (task, number), {}, (task,))
 
     def _updated(
         self, answers: dict[str, list[bytes]], task: Task, number: int
