@@ -51,6 +51,7 @@ class ClusterFigures:
         self._perThread = 1 + prefetch
         self._offers = Offers(patience, self._withdrawn, reactor)
         self._shown: list[Hashable] = []
+        self._added: list[Hashable] = []
         self._listeners: list[Callable[[], Any]] = []
 
     @property
@@ -131,8 +132,9 @@ class ClusterFigures:
         """
         shown, self._shown = self._shown, self.offered
         # Others may have added to it.
-        own = [series for series in self.iQualified if series not in shown]
-        self.iQualified = [*own, *[s for s in self._shown if s not in own]]
+        own = [series for series in self.iQualified if series not in self._added]
+        self._added = [series for series in self._shown if series not in own]
+        self.iQualified = [*own, *self._added]
         return shown != self._shown
 
     def _tell(self) -> None:
