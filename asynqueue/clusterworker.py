@@ -149,7 +149,7 @@ class ClusterWorker(ClusterFigures):
             Connection, self._place, raw, pickler, restart, self._reactor
         )
         self._life: ClusterLife | None = None
-        self._opening: Deferred[None] = Deferred()
+        self._opening: Deferred[list[Any]] = Deferred()
         self._closing: Deferred[None] = succeed(None)
         self._resignators: list[Callable[[], Any]] = []
         self._stopped: Deferred[None] | None = None
@@ -198,9 +198,10 @@ class ClusterWorker(ClusterFigures):
                 self._makePickler,
                 self._reactor,
             )
-            self._opening = life.open(timeout)
-            self._opening.addErrback(self._notOpened, life)
-        return branch(self._opening)
+            opening = life.open(timeout).addErrback(self._notOpened, life)
+            # As a list, so that it is no error that nobody looks at.
+            self._opening = opening.addBoth(lambda result: [result])
+        return branch(self._opening).addCallback(lambda results: results[0])
 
     def run(self, task: Task) -> "Deferred[None]":
         """
@@ -240,7 +241,7 @@ class ClusterWorker(ClusterFigures):
         """
         if self.state is ClusterState.DOWN:
             self.start().addErrback(lambda _: None)
-        if self._life is None:
+        if self._life is None or self.state is not ClusterState.UP:
             task.callback((Status.ERROR, WorkerError("The worker was stopped")))
         else:
             self._life.update(task, isLasting)

@@ -103,14 +103,12 @@ class Lives:
     """
 
     def __init__(self):
-        self.connection: Any = StepConnection()
-        self.owner: Any = Owner()
-        self.looper: Any = StepLooper()
+        self.connection = StepConnection()
+        self.owner = Owner()
+        self.looper = StepLooper()
         self.reactor = Reactor()
-        self.life = ClusterLife(
-            self.connection,
-            self.owner,
-            self.looper,
-            findPickler("cloudpickle"),
-            self.reactor,
-        )
+        self.life = self._make(self.connection, self.looper)
+
+    def _make(self, connection, looper):
+        pickler = findPickler("cloudpickle")
+        return ClusterLife(connection, self.owner, looper, pickler, self.reactor)
