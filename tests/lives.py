@@ -93,7 +93,7 @@ class Owner:
     def lost(self, life, why):
         self.told.append(("lost", why))
 
-    def record(self, here, there):
+    def record(self, here, there, node=""):
         self.times.append((here, there))
 
 

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import clusternode
 from asynqueue.clusternode import (
+    SHORT,
     NodePlugin,
     Refused,
     Settings,
@@ -37,12 +38,14 @@ def packed(f, *args):
 
 class NodeTests(SynchronousTestCase):
     def setUp(self):
+        self.sent: list[dict[str, Any]] = []
         self.dask: Any = SimpleNamespace(
             address="tcp://A",
             handlers={},
             stream_handlers={},
             extensions={},
-            loop=None,
+            loop=SimpleNamespace(add_callback=lambda f, *args: f(*args)),
+            batched_send=lambda message: self.sent.append(message),
             get_current_task=lambda: "key",
             state=SimpleNamespace(
                 nthreads=1, tasks={"key": SimpleNamespace(annotations=None)}
@@ -114,11 +117,26 @@ class NodeTests(SynchronousTestCase):
         status, _ = self.perform(calls.note, path, "x")
         self.assertEqual((status, notes()), (Status.DISCONNECTED, []))
 
+    def test_short(self):
+        """A short answer is sent, and one that is longer left to be fetched."""
+        self.patch(clusternode, "get_worker", lambda: self.dask)
+        for size in (SHORT // 2, SHORT):
+            call = packed(calls.echo, bytes(size))
+            fetched = perform(1, call, False, SETTINGS.name)
+            self.assertEqual(fetched is None, size < SHORT)
+            told = [message.pop("answer") for message in self.sent]
+            (answer,) = [each for each in (*told, fetched) if each is not None]
+            node, *packet = answer
+            self.assertEqual(node, b"tcp://A")
+            self.assertEqual(unpack(packet)[1](), bytes(size))
+            for message in self.sent:
+                expected = {"op": SETTINGS.verb("answer"), "number": 1}
+                self.assertEqual(message, expected)
+            self.sent.clear()
+
     def test_notPrepared(self):
         """A node that is not prepared for the client says so."""
         self.patch(clusternode, "get_worker", lambda: self.dask)
-        answer = perform(1, packed(calls.echo), False, SETTINGS.name)
-        self.assertEqual(answer[0], b"tcp://A")
         error = self.assertRaises(
             Refused, perform, 1, packed(calls.echo), False, "another"
         )
