@@ -107,6 +107,7 @@ class Link:
         self._watch = Watch(client, self._changed, self._lose)
         self._isOpen = False
         self._background: set[asyncio.Task[None]] = set()
+        self._abandoning: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """
@@ -132,6 +133,9 @@ class Link:
             self._isOpen = False
             self._client.unsubscribe_topic("all")
             await self.nodes.settle()
+            if self._abandoning:
+                # Nodes that I have left would not know what is meant.
+                await asyncio.wait(self._abandoning, timeout=2 * INTERRUPTING)
             # Whoever is gone has nothing left to take away.
             with suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._ask("leave"), PATIENCE)
@@ -162,7 +166,9 @@ class Link:
         held = self._held.get(number)
         if held is not None and held.isWanted:
             held.isWanted = False
-            self._do(self._abandon(held))
+            abandoning = self._do(self._abandon(held))
+            self._abandoning.add(abandoning)
+            abandoning.add_done_callback(self._abandoning.discard)
 
     def _enqueue(self, held: Held) -> None:
         if not self._line:
@@ -351,13 +357,14 @@ class Link:
         ask = getattr(self._client.scheduler, self._settings.verb(what))
         return await ask(**request)
 
-    def _do(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def _do(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[None]":
         """
         Has something done meanwhile.
         """
         task = asyncio.ensure_future(coroutine)
         self._background.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._background.discard(task)
