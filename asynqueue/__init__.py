@@ -74,6 +74,7 @@ imports only from those listed below it:
   - C{clustererrand}: one of them on its way there and back
   - C{clusterconnection}: one connection, as the reactor's thread sees it
   - C{clusterplaces}: where a cluster is
+  - C{clusterchild}: what a process of an embedded one does when it begins
   - C{clusterlink}: the same in the thread where it lives
   - C{clustersubmit}: how calls are handed to dask
   - C{clusterwatch}: how the cluster grows and shrinks

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -137,7 +137,9 @@ class Connection:
 
     def _failed(self, failure: Failure) -> Failure:
         why = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
-        if failure.check(ImportError):
+        if failure.check(CancelledError):
+            why = "it was closed before it was there"
+        elif failure.check(ImportError):
             why += (
                 ". asynqueue has to be installed, in the same version as here, with "
                 "the scheduler and with each node: pip install 'asynqueue[cluster]'"

@@ -9,8 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import dask
 from distributed import Client, LocalCluster
 
+from asynqueue import clusterchild
 from asynqueue.clusteraddress import ENCRYPTED
 
 _REACHING = (
@@ -22,6 +24,17 @@ _SHOWING = (
     "shown to it, the security's tls_client_cert with its tls_client_key; and that of "
     "the scheduler's has to be in tls_ca_file"
 )
+
+CLOSING = 20.0
+"""
+How long the end of an embedded cluster may take, in seconds.
+"""
+
+ENDING = 3.0
+"""
+How long its nodes may take to end by themselves, in seconds, before they are killed:
+nobody waits any more for what they do.
+"""
 
 
 class NotCancelled(logging.Filter):
@@ -103,6 +116,11 @@ class Embedded:
         @param processes: C{False} to have the nodes in threads.
         @param security: A C{distributed.Security}, or C{None}.
         """
+        self._processes = processes
+        kw: dict[str, Any] = {}
+        if processes:
+            others = dask.config.get("distributed.worker.preload")
+            kw["preload"] = [*others, clusterchild.__name__]
         self._make: Callable[[], Any] = lambda: LocalCluster(
             n_workers=nodes,
             threads_per_worker=threads,
@@ -111,10 +129,11 @@ class Embedded:
             # There has to be one; without a dashboard, and on loopback.
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             security=security,
+            **kw,
         )
         self._security = security
         # For each client, since one may be opened while another is being closed.
-        self._clusters: dict[Client, Any] = {}
+        self._clusters: dict[Client, asyncio.Future[Any]] = {}
 
     def __str__(self) -> str:
         return "the embedded cluster"
@@ -126,23 +145,39 @@ class Embedded:
         @param timeout: As of L{Elsewhere.open}.
         @return: An asynchronous client.
         """
-        cluster = self._make()
+        starting = asyncio.ensure_future(self._start())
         try:
-            await cluster
+            # One that is given up while it starts leaves processes behind.
+            cluster = await asyncio.shield(starting)
             address = cluster.scheduler_address
             client = await newClient(address, self._security, timeout)
         except BaseException:
             # It has begun things that would go on.
-            await cluster.close()
+            await self._end(starting)
             raise
-        self._clusters[client] = cluster
+        self._clusters[client] = starting
         return client
 
     async def close(self, client: Client) -> None:
         """
         Ends the cluster of a client.
         """
-        await self._clusters.pop(client).close()
+        starting = self._clusters.pop(client)
+        await asyncio.wait_for(self._end(starting), CLOSING)
+
+    async def _start(self) -> Any:
+        return await self._make()
+
+    async def _end(self, starting: "asyncio.Future[Any]") -> None:
+        # If it has not come up, it has ended itself.
+        await asyncio.wait([starting])
+        if starting.cancelled() or starting.exception() is not None:
+            return
+        cluster = starting.result()
+        if self._processes:
+            nannies = cluster.workers.values()
+            await asyncio.gather(*[nanny.close(timeout=ENDING) for nanny in nannies])
+        await cluster.close()
 
 
 async def newClient(address: str, security: Any, timeout: float) -> Client:
