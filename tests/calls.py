@@ -159,3 +159,12 @@ def heavy(path, size):
     result = bytes(size)
     open(path + OVER, "a").close()
     return result
+
+
+def dwell(path, seconds):
+    """
+    Notes its process like L{stand}, and takes a while.
+    """
+    note(path + BEGUN, os.getpid())
+    time.sleep(seconds)
+    return path

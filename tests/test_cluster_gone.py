@@ -175,7 +175,9 @@ class UnfetchedTests(DeathsCase):
             d = outcome(queue.call(calls.heavy, path, SIZE, retries=retries))
             node = await self.nodeWith(path)
             self.let(path)
-            await until(lambda: os.path.exists(path + calls.OVER), "making it")
+            await until(
+                lambda path=path: os.path.exists(path + calls.OVER), "making it"
+            )
             await self.kill(node)
             result = await d
             if retries:

@@ -4,6 +4,7 @@ A cluster whose scheduler is killed, or is not there.
 
 import os
 import signal
+from typing import Any
 
 from asynqueue.cluster import ClusterQueue
 from asynqueue.errors import StartFailed, WorkerDied
@@ -85,7 +86,8 @@ class LostTests(DeathsCase):
         await self.started(1)
         queue = await self.queue()
         self.assertEqual(await outcome(queue.call(calls.echo, 1)), 1)
-        self.cluster.scheduler.kill(signal.SIGSTOP)
+        scheduler: Any = self.cluster.scheduler
+        scheduler.kill(signal.SIGSTOP)
         error = await outcome(queue.call(calls.echo, 1, retries=0))
         self.assertIsInstance(error, WorkerDied)
         self.assertIn("has not answered", str(error))
