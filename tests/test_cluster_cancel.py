@@ -39,7 +39,7 @@ class CancelCase(FleetCase):
         os.mkfifo(path)
         d = queue.call(nodework.blocked, path, begun, **kw)
         await until(lambda: Path(begun).exists())
-        return lambda: Path(path).write_text("released"), d
+        return lambda: os.close(os.open(path, os.O_WRONLY)), d
 
     async def fails(self, d, error):
         """

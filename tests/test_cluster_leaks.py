@@ -70,4 +70,4 @@ class LeaksTests(FleetCase):
         """
         Clusters of processes leave nothing.
         """
-        await self.leavesNothing(2, nodes=1)
+        await self.leavesNothing(1, nodes=1)
