@@ -11,6 +11,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.comm import CommClosedError
 
 from asynqueue import clusterchild
 from asynqueue.clusteraddress import ENCRYPTED
@@ -51,7 +52,22 @@ class NotCancelled(logging.Filter):
         return kind is None or not issubclass(kind, asyncio.CancelledError)
 
 
+class NotClosed(logging.Filter):
+    """
+    I let pass what dask logs of nodes in this process, but not that the heart of one
+    beat while its cluster was being closed.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """
+        @return: C{False} for that.
+        """
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, CommClosedError)
+
+
 logging.getLogger("distributed.client").addFilter(NotCancelled())
+logging.getLogger("distributed.worker").addFilter(NotClosed())
 
 
 class Elsewhere:
