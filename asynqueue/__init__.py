@@ -76,6 +76,7 @@ imports only from those listed below it:
   - C{clusterplaces}: where a cluster is
   - C{clusterchild}: what a process of an embedded one does when it begins
   - C{clusterlink}: the same in the thread where it lives
+  - C{background}: what an asyncio loop does meanwhile
   - C{clustersubmit}: how calls are handed to dask
   - C{clusterwatch}: how the cluster grows and shrinks
   - C{clusterheld}: the calls that it has, and who is told of them

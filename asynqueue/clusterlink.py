@@ -16,7 +16,7 @@ counts as one that began it.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from distributed.client import FutureCancelledError
 from twisted.logger import Logger
 
 from asynqueue.asyncthread import AsyncioThread
+from asynqueue.background import Background
 from asynqueue.clusterclerk import Clerk, isKey
 from asynqueue.clusterheld import Errand, Held, Listener, NodeInfo
 from asynqueue.clusternode import NodePlugin, Settings
@@ -37,12 +38,6 @@ INTERRUPTING = 1.0
 """
 How long a call that was interrupted may take to end, in seconds, before the process of
 its node is begun anew, if that was asked for.
-"""
-
-AGAIN = 0.1
-"""
-After how many seconds what is done in the background is cancelled again, when the
-connection is ended: before Python 3.12, C{asyncio.wait_for} may swallow that.
 """
 
 LOST = "scheduler-connection-lost"
@@ -106,7 +101,7 @@ class Link:
         self._submitter = Submitter(client, settings)
         self._watch = Watch(client, self._changed, self._lose)
         self._isOpen = False
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = Background(lambda error: self._tell(self._report, error))
         self._abandoning: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -122,8 +117,8 @@ class Link:
         await client.register_plugin(NodePlugin(settings))
         await self._watch.look()
         self._isOpen = True
-        self._do(self._watch.follow())
-        self._do(self._watch.listen(f"{settings.name}-never"))
+        self._background.do(self._watch.follow())
+        self._background.do(self._watch.listen(f"{settings.name}-never"))
 
     async def close(self) -> None:
         """
@@ -140,10 +135,7 @@ class Link:
             with suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._ask("leave"), PATIENCE)
         self._taken.clear()
-        while self._background:
-            for task in self._background:
-                task.cancel()
-            await asyncio.wait(list(self._background), timeout=AGAIN)
+        await self._background.end()
         with suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(self._client.close(), PATIENCE)
 
@@ -166,7 +158,7 @@ class Link:
         held = self._held.get(number)
         if held is not None and held.isWanted:
             held.isWanted = False
-            abandoning = self._do(self._abandon(held))
+            abandoning = self._background.do(self._abandon(held))
             self._abandoning.add(abandoning)
             abandoning.add_done_callback(self._abandoning.discard)
 
@@ -192,7 +184,7 @@ class Link:
                 continue
             for held, future in zip(some, futures, strict=True):
                 held.future = future
-                self._do(self._await(held, future))
+                self._background.do(self._await(held, future))
         self._taken.clear()
 
     async def _await(self, held: Held, future: Future) -> None:
@@ -310,7 +302,7 @@ class Link:
             else:
                 self._tryAgain(held, GONE)
         granted = self._ask("grant", number=number, node=node, isGranted=isGranted)
-        self._do(granted)
+        self._background.do(granted)
 
     def _heard(self, event: tuple[float, Any]) -> None:
         """
@@ -330,7 +322,7 @@ class Link:
                 held.lose(node)
                 if not held.mayBegin:
                     self._end(held, held.errand.died, held.nodes, GONE)
-                    self._do(self._client.cancel([held.future]))
+                    self._background.do(self._client.cancel([held.future]))
 
     def _changed(self, nodes: list[NodeInfo]) -> None:
         self._tell(self._listener.nodesChanged, nodes)
@@ -356,22 +348,6 @@ class Link:
         """
         ask = getattr(self._client.scheduler, self._settings.verb(what))
         return await ask(**request)
-
-    def _do(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[None]":
-        """
-        Has something done meanwhile.
-        """
-        task = asyncio.ensure_future(coroutine)
-        self._background.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: "asyncio.Task[Any]") -> None:
-        self._background.discard(task)
-        error = None if task.cancelled() else task.exception()
-        # If it is that the scheduler or a node is gone, it is told by other ways.
-        if error is not None and not isinstance(error, OSError):
-            self._tell(self._report, error)
 
     def _report(self, error: BaseException) -> None:
         self.log.error("Something went wrong with a cluster: {error!r}", error=error)

@@ -10,7 +10,7 @@ from distributed import KilledWorker
 from distributed.client import FutureCancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue import clusterlink
+from asynqueue import background, clusterlink
 from asynqueue.clusterlink import LOST
 from asynqueue.messages import Status
 from tests.linked import StepErrand, StepWatch, answer, linked, settle
@@ -519,7 +519,7 @@ class CloseTests(LinkCase):
                     continue
 
         self.patch(StepWatch, "follow", deaf)
-        self.patch(clusterlink, "AGAIN", 0.001)
+        self.patch(background, "AGAIN", 0.001)
 
         async def test():
             await settle()

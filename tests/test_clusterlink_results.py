@@ -14,6 +14,7 @@ from asynqueue.clusterlink import Link
 from asynqueue.clusternode import Settings
 from asynqueue.messages import Answer, Status, pack
 from asynqueue.readings import parts
+from tests.linked import StepFuture
 
 
 class FakeClient:
@@ -33,7 +34,7 @@ class FakeClient:
         futures = []
         for one in key:
             self.priorities.append(priority(one))
-            future = asyncio.get_running_loop().create_future()
+            future = StepFuture()
             outcome = self.outcomes.pop(0)
             if isinstance(outcome, Exception):
                 future.set_exception(outcome)

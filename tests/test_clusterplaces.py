@@ -6,10 +6,15 @@ import asyncio
 import logging
 
 from distributed.comm import CommClosedError
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from asynqueue.clusterplaces import Embedded
+from asynqueue.clusterworker import ClusterWorker
+from asynqueue.errors import StartFailed
 from tests import calls
+from tests.support import processes
 
 
 class LogTests(SynchronousTestCase):
@@ -17,7 +22,7 @@ class LogTests(SynchronousTestCase):
         """That a cluster is closed is no error of its nodes; what else is wrong is."""
         logger, told = logging.getLogger("distributed.worker"), []
         listener = logging.Handler()
-        listener.emit = told.append
+        self.patch(listener, "emit", told.append)
         logger.addHandler(listener)
         self.addCleanup(logger.removeHandler, listener)
         self.patch(logger, "propagate", False)
@@ -45,3 +50,15 @@ class EmbeddedTests(SynchronousTestCase):
                 await place.close(other)
 
         self.assertEqual(asyncio.run(add()), 3)
+
+
+class StopTests(TestCase):
+    async def test_starting(self):
+        """No process is left of a cluster that is stopped while it is started."""
+        for delay in (0.0, 0.1):
+            worker = ClusterWorker(nodes=1)
+            start = worker.start()
+            await deferLater(reactor, delay)
+            await worker.stop()
+            await self.assertFailure(start, StartFailed)
+            self.assertEqual(list(processes().values()), [])
