@@ -97,10 +97,7 @@ class LeftTests(DeathsCase):
         program.kill()
         await program.hasEnded()
         await until(lambda: os.path.exists(self.path(CLOSED)), "closing")
-        # What runs goes on; what has not begun is dropped.
-        await self.assertLeft("the task", 2)
-        for name in CALLS:
-            self.let(self.path(name))
+        # What runs is interrupted; what has not begun is dropped.
         await self.assertLeft()
         self.assertEqual(self.allBegun(), begun)
 
