@@ -72,6 +72,7 @@ imports only from those listed below it:
   - C{offers}: the series that the nodes of a cluster offer
   - C{clusterlife}: what tasks become at a cluster, while one connection lasts
   - C{clustererrand}: one of them on its way there and back
+  - C{clusterpacker}: how it is pickled
   - C{clusterconnection}: one connection, as the reactor's thread sees it
   - C{clusterplaces}: where a cluster is
   - C{clusterchild}: what a process of an embedded one does when it begins

@@ -44,14 +44,14 @@ class ClusterErrand:
         self,
         number: int,
         task: Task,
-        call: bytes,
         resource: str | None,
         ready: Callable[[], Any],
         life: Any,
     ) -> None:
         self.number = number
         self.task = task
-        self.call = call
+        # There when it has been pickled.
+        self.call = b""
         self.resource = resource
         self.ready = ready
         self.name = _name(task)

@@ -3,7 +3,6 @@ What tasks become at a cluster, while one connection to it lasts.
 """
 
 import itertools
-import pickle
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
@@ -16,13 +15,11 @@ from asynqueue.about import aboutCall
 from asynqueue.clusterconnection import Connection
 from asynqueue.clustererrand import ClusterErrand
 from asynqueue.clusterheld import NodeInfo
+from asynqueue.clusterpacker import Packer
 from asynqueue.deferator import Deferator
 from asynqueue.looper import ThreadLooper
-from asynqueue.messages import Call, Iteration, Status, pack
+from asynqueue.messages import Iteration, Status
 from asynqueue.nodelines import NodeLine
-from asynqueue.picklable import notPicklable
-from asynqueue.picklers import MakePickler
-from asynqueue.readings import parts
 from asynqueue.remotes import RemoteIterators
 from asynqueue.replies import openReply
 from asynqueue.task import Task
@@ -68,20 +65,20 @@ class ClusterLife:
         connection: Connection,
         owner: Owner,
         looper: ThreadLooper,
-        makePickler: MakePickler,
+        packer: Packer,
         reactor: Any,
     ) -> None:
         """
         @param connection: The connection, not opened yet.
         @param looper: Has a thread, by which results and items are loaded that are
             long.
-        @param makePickler: What pickles the calls.
+        @param packer: What pickles the calls.
         """
         self._connection = connection
         self._owner = owner
         self._looper = looper
         self._reactor = reactor
-        self._makePickler = makePickler
+        self._packer = packer
         self._numbers = itertools.count(1)
         self._errands: dict[Task, ClusterErrand] = {}
         self._updates: dict[Task, None] = {}
@@ -118,15 +115,14 @@ class ClusterLife:
         @param ready: Is called when another may follow. It is not if the connection is
             lost.
         """
-        number = next(self._numbers)
-        call = self._packed(number, task)
-        if call is None:
-            ready()
-            return
-        errand = ClusterErrand(number, task, call, resource, ready, self)
+        errand = ClusterErrand(next(self._numbers), task, resource, ready, self)
         self._errands[task] = errand
-        self._line.append(errand)
-        self._flush()
+        self._packer.pack(
+            errand.number,
+            task,
+            partial(self._packed, errand),
+            partial(self._notPacked, errand),
+        )
 
     def update(self, task: Task, isLasting: bool) -> None:
         """
@@ -135,16 +131,12 @@ class ClusterLife:
 
         @param isLasting: C{True} if nodes that come later make it too.
         """
-        number = next(self._numbers)
-        call = self._packed(number, task)
-        if call is None:
-            return
         self._updates[task] = None
-        send = partial(self._sendUpdate, task, number, call, isLasting)
-        if self._isOpen:
-            send()
-        else:
-            self._early.append(send)
+        number = next(self._numbers)
+        packed = partial(self._updatePacked, task, number, isLasting)
+        self._packer.pack(
+            number, task, packed, lambda e: self._notUpdated(Failure(e), task)
+        )
 
     def cancel(self, task: Task) -> None:
         """
@@ -156,9 +148,11 @@ class ClusterLife:
         errand.isWanted = False
         if errand in self._line:
             self._line.remove(errand)
-            self.released(errand)
-        else:
+        elif errand.call:
             self._connection.cancel(errand)
+            return
+        # It has not been sent; perhaps it is being pickled still.
+        self.released(errand)
 
     def resources(self) -> set[Any]:
         """
@@ -286,18 +280,17 @@ class ClusterLife:
                 errand.begun()
             self._connection.submit(errand)
 
-    def _packed(self, number: int, task: Task) -> bytes | None:
-        """
-        @return: A task's call as it is sent; C{None} if it cannot be, and has failed.
-        """
-        try:
-            call = Call(number, task.raw)
-            packet = pack(call, task.callTuple, self._makePickler)
-            return pickle.dumps(parts(packet))
-        except BaseException as e:
-            error = notPicklable(task.callTuple, e, self._makePickler)
-            task.callback((Status.ERROR, error))
-            return None
+    def _packed(self, errand: ClusterErrand, call: bytes) -> None:
+        # Its task may have been given back meanwhile.
+        if self._errands.get(errand.task) is errand:
+            errand.call = call
+            self._line.append(errand)
+            self._flush()
+
+    def _notPacked(self, errand: ClusterErrand, error: Exception) -> None:
+        if errand.isWanted:
+            errand.task.callback((Status.ERROR, error))
+        self.released(errand)
 
     def _finish(
         self, outcome: tuple[Status, Any], errand: ClusterErrand, node: str
@@ -320,8 +313,17 @@ class ClusterLife:
             self._iterators[node] = iterators
         return iterators.deferator(iteration, aboutCall(task.callTuple))
 
+    def _updatePacked(
+        self, task: Task, number: int, isLasting: bool, call: bytes
+    ) -> None:
+        send = partial(self._sendUpdate, task, number, isLasting, call)
+        if self._isOpen:
+            send()
+        else:
+            self._early.append(send)
+
     def _sendUpdate(
-        self, task: Task, number: int, call: bytes, isLasting: bool
+        self, task: Task, number: int, isLasting: bool, call: bytes
     ) -> None:
         if task in self._updates:
             d = self._connection.update(number, call, isLasting)

@@ -18,6 +18,7 @@ from asynqueue.clusteraddress import checkAddress
 from asynqueue.clusterconnection import Connection
 from asynqueue.clusterfigures import ClusterFigures
 from asynqueue.clusterlife import ClusterLife
+from asynqueue.clusterpacker import Packer
 from asynqueue.clusterplaces import Elsewhere, Embedded
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerDied, WorkerError
@@ -144,7 +145,7 @@ class ClusterWorker(ClusterFigures):
         self._connectTimeout = connectTimeout
         self._reconnect = reconnect
         self._looper = ThreadLooper(reactor=self._reactor)
-        self._makePickler = findPickler(pickler)
+        self._packer = Packer(findPickler(pickler), self._looper)
         self._newConnection = partial(
             Connection, self._place, raw, pickler, restart, self._reactor
         )
@@ -195,7 +196,7 @@ class ClusterWorker(ClusterFigures):
                 self._newConnection(),
                 self,
                 self._looper,
-                self._makePickler,
+                self._packer,
                 self._reactor,
             )
             opening = life.open(timeout).addErrback(self._notOpened, life)

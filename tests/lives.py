@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from asynqueue.clusterlife import ClusterLife
+from asynqueue.clusterpacker import Packer
 from asynqueue.messages import unpack
 from asynqueue.picklers import findPickler
 from asynqueue.readings import parts
@@ -111,4 +112,5 @@ class Lives:
 
     def _make(self, connection, looper):
         pickler = findPickler("cloudpickle")
-        return ClusterLife(connection, self.owner, looper, pickler, self.reactor)
+        packer = Packer(pickler, looper)
+        return ClusterLife(connection, self.owner, looper, packer, self.reactor)

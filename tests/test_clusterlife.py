@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.clustererrand import MOST_URGENT
 from asynqueue.deferator import Deferator
-from asynqueue.errors import StartFailed, WorkerDied, WorkerError
+from asynqueue.errors import PicklingError, StartFailed, WorkerDied, WorkerError
 from asynqueue.messages import LONG, Close, Status
 from tests import calls
 from tests.fakes import makeTask
@@ -78,9 +78,37 @@ class RunTests(LifeCase):
         status, error = self.made(self.run_(calls.boom, "bang"))
         self.assertEqual((status, error.args), (Status.ERROR, ("bang",)))
 
+    def test_longCall(self):
+        """A long call is pickled by the thread, and does not keep others waiting."""
+        long = self.run_(calls.echo, bytes(2 * LONG))
+        self.assertEqual(self.made(self.run_(calls.add, 1, 2)), (Status.RESULT, 3))
+        self.assertEqual(self.life.tasks, [long])
+        self.lives.looper.step()
+        self.assertEqual(self.made(long), (Status.RESULT, bytes(2 * LONG)))
+
+    def test_longCallCancelled(self):
+        """One that is cancelled, or given back, while it is pickled is not sent."""
+        one, other = [self.run_(calls.echo, bytes(2 * LONG)) for _ in range(2)]
+        self.life.cancel(one)
+        self.assertEqual(self.ready, [one])
+        self.assertEqual(self.life.giveBack(), [other])
+        for _ in range(2):
+            self.lives.looper.step()
+        self.assertEqual((self.connection.sent, self.life.tasks), ([], []))
+
+    def test_longCallNotPickled(self):
+        """One that turns out not to be picklable fails."""
+        task = self.run_(calls.echo, [bytes(2 * LONG), threading.Lock()])
+        self.lives.looper.step()
+        status, error = self.successResultOf(task.d)
+        self.assertEqual(status, Status.ERROR)
+        self.assertIsInstance(error, PicklingError)
+        self.assertEqual(self.ready, [task])
+
     def test_long(self):
         """A long result is loaded by the thread."""
         task = self.run_(calls.echo, "x" * LONG)
+        self.lives.looper.step()
         self.connection.answer(self.errand(task))
         self.assertNoResult(task.d)
         self.assertEqual(self.ready, [])
@@ -91,6 +119,7 @@ class RunTests(LifeCase):
     def test_longIsNotLoaded(self):
         """If that cannot be done it is an error."""
         task = self.run_(calls.echo, "x" * LONG)
+        self.lives.looper.step()
         self.lives.looper.stop()
         self.connection.answer(self.errand(task))
         self.assertEqual(self.successResultOf(task.d)[0], Status.ERROR)
