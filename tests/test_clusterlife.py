@@ -98,7 +98,7 @@ class RunTests(LifeCase):
 
     def test_longCallNotPickled(self):
         """One that turns out not to be picklable fails."""
-        task = self.run_(calls.echo, [bytes(2 * LONG), threading.Lock()])
+        task = self.run_(calls.echo, ["x" * (2 * LONG), threading.Lock()])
         self.lives.looper.step()
         status, error = self.successResultOf(task.d)
         self.assertEqual(status, Status.ERROR)
