@@ -29,7 +29,7 @@ imports only from those listed below it:
   - C{stalls}: how long the reactor does not come round
   - C{contenders}: who is measured
   - C{rivals}: other libraries among them
-  - C{clusterrivals}: a cluster, with asynqueue and without it
+  - C{clusterrivals}: dask's own client of a cluster
   - C{contender}: what a library has to do to be measured
   - C{ampoules}: what the processes of one of them do
   - C{floor}: a ping-pong over a bare pipe

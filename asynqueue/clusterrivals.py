@@ -1,7 +1,7 @@
 """
-A cluster that is embedded in the program, with asynqueue and without it.
+dask's own client of a cluster that is embedded in the program.
 
-Both are imported when they are made, so nobody needs dask who does not measure it.
+It is imported when it is made, so nobody needs dask who does not measure it.
 """
 
 from collections.abc import Callable
@@ -11,59 +11,10 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from asynqueue.contender import Contender
 
-AHEAD = 256
-"""
-How many calls a cluster has at a time at least: as many as any load has outstanding.
-"""
-
-
-class Cluster(Contender):
-    """
-    I am a L{ClusterQueue<asynqueue.cluster.ClusterQueue>} with a node for each worker.
-    """
-
-    title = "asynqueue on a cluster"
-    distribution = "distributed"
-    isUsual = False
-
-    def __init__(self, workers: int, method: str) -> None:
-        super().__init__(workers, method)
-        from asynqueue.cluster import ClusterQueue
-
-        self._make = ClusterQueue
-
-    def start(self) -> None:
-        """
-        Makes a queue.
-        """
-        prefetch = -(-AHEAD // self.workers) - 1
-        self._queue = self._make(nodes=self.workers, prefetch=prefetch)
-
-    def call(self, f: Callable[..., Any], *args: Any) -> "Deferred[Any]":
-        """
-        Makes a call.
-        """
-        return self._queue.call(f, *args)
-
-    async def read(self, f: Callable[..., Any], *args: Any) -> int:
-        """
-        Reads by C{async for}.
-        """
-        items = 0
-        async for _ in await self.call(f, *args):
-            items += 1
-        return items
-
-    def stop(self) -> "Deferred[Any]":
-        """
-        Shuts the queue down.
-        """
-        return self._queue.shutdown()
-
 
 class Dask(Contender):
     """
-    I am dask's own client of the same cluster.
+    I am that client, in a thread of its own.
     """
 
     title = distribution = "distributed"

@@ -12,9 +12,15 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
-from asynqueue.clusterrivals import Cluster, Dask
+from asynqueue.clusterrivals import Dask
 from asynqueue.contender import Contender
 from asynqueue.rivals import Ampoule, Executor, Loky, Pebble, Pool
+
+AHEAD = 256
+"""
+How many calls a cluster has at a time at least: as many as any of its loads has
+outstanding.
+"""
 
 
 class Asynqueue(Contender):
@@ -90,6 +96,28 @@ class Prefetch(Asynqueue):
 
     title = "asynqueue, prefetch 16"
     settings: ClassVar[dict[str, Any]] = {"prefetch": 16}
+
+
+class Cluster(Asynqueue):
+    """
+    I am asynqueue with a cluster that has a node for each worker.
+    """
+
+    title = "asynqueue on a cluster"
+    isUsual = False
+
+    def __init__(self, workers: int, method: str) -> None:
+        super().__init__(workers, method)
+        from asynqueue.cluster import ClusterQueue
+
+        self._make = ClusterQueue
+
+    def start(self) -> None:
+        """
+        Makes a queue that has as many calls at the cluster as any load has outstanding.
+        """
+        prefetch = -(-AHEAD // self.workers) - 1
+        self._queue = self._make(nodes=self.workers, prefetch=prefetch)
 
 
 class Ancestor(Asynqueue):

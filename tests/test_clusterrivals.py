@@ -7,7 +7,8 @@ from twisted.trial.unittest import TestCase
 
 from asynqueue import chores
 from asynqueue.benchmark import choose
-from asynqueue.clusterrivals import AHEAD, Cluster, Dask
+from asynqueue.clusterrivals import Dask
+from asynqueue.contenders import AHEAD, Cluster
 from asynqueue.tournament import TITLES, USUAL
 
 
