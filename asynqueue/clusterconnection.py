@@ -18,6 +18,12 @@ from asynqueue.clusternodes import Nodes
 from asynqueue.deferreds import branch
 from asynqueue.errors import StartFailed
 
+PREPARING = 30.0
+"""
+How long it may take, in seconds, to put on the scheduler and the nodes what is needed
+there, once there is a connection.
+"""
+
 
 class Connection:
     """
@@ -105,7 +111,12 @@ class Connection:
         client = self._client = await self._place.open(timeout)
         link = Link(self._thread, client, self._settings, listener, self._restart)
         self._link = link
-        await link.open()
+        try:
+            await asyncio.wait_for(link.open(), PREPARING)
+        except asyncio.TimeoutError as e:
+            raise OSError(
+                f"It has not prepared itself and its nodes within {PREPARING:g} seconds"
+            ) from e
 
     async def _update(self, *args: Any) -> dict[str, list[bytes]]:
         answers: dict[str, list[bytes]] = await self._link.nodes.update(*args)

@@ -147,9 +147,7 @@ class Node:
         self._universe = ProcessUniverse(
             settings.raw, pickler=settings.pickler, advice=ADVICE
         )
-        self._readings = Readings(
-            self._universe, settings.pickler, worker.state.nthreads
-        )
+        self._readings = Readings(self._universe, settings.pickler)
         self._interrupts = Interrupts()
         self._updates: dict[int, asyncio.Future[Update]] = {}
         self._failed: dict[int, Update] = {}

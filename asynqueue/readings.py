@@ -20,6 +20,12 @@ How long an iterator may have run for an answer when another item is taken, in s
 a few times what it takes to ask over a network, so most of the time it runs.
 """
 
+AT_A_TIME = 32
+"""
+How many iterators of one client may run at a time. There are as many threads as have
+been needed: one that waits for something keeps no other waiting.
+"""
+
 
 def parts(packet: Packet) -> list[bytes]:
     """
@@ -71,11 +77,10 @@ class Readings:
     calls for them.
     """
 
-    def __init__(self, universe: ProcessUniverse, pickler: str, threads: int) -> None:
+    def __init__(self, universe: ProcessUniverse, pickler: str) -> None:
         """
         @param universe: What keeps the iterators.
         @param pickler: What pickles the items, by its name.
-        @param threads: How many iterators may run at a time.
         """
         self._universe = universe
         self._batches = Batches(
@@ -84,7 +89,8 @@ class Readings:
             findPickler(pickler),
             budget=BUDGET,
         )
-        self._executor = ThreadPoolExecutor(threads, "asynqueue items")
+        self._executor = ThreadPoolExecutor(AT_A_TIME, "asynqueue items")
+        self._isClosed = False
         self._readings: dict[int, Reading] = {}
 
     async def inquire(self, packet: list[bytes]) -> list[bytes]:
@@ -95,6 +101,9 @@ class Readings:
         @return: The parts of the packet that answers it.
         """
         request, _ = unpack([*packet])
+        if self._isClosed:
+            # Whoever asks is leaving.
+            return parts(pack(Answer(request.number, Status.NONE, 0.0)))
         loop = asyncio.get_running_loop()
         reading = self._readings.get(request.ID)
         if reading is None:
@@ -115,6 +124,7 @@ class Readings:
         """
         Closes all iterators.
         """
+        self._isClosed = True
         for ID in list(self._universe.iterators):
             self._executor.submit(self._universe.do, Close(0, ID))
         self._executor.shutdown(wait=False)

@@ -21,7 +21,7 @@ from tests.support import BOUND
 class ReadingsTests(SynchronousTestCase):
     def setUp(self):
         self.universe = ProcessUniverse()
-        self.readings = Readings(self.universe, "pickle", 2)
+        self.readings = Readings(self.universe, "pickle")
         self.addCleanup(self.readings.close)
         self.gate = threading.Event()
         self.addCleanup(self.gate.set)
@@ -175,3 +175,10 @@ class ReadingsTests(SynchronousTestCase):
         executor: Any = self.readings._executor
         executor.shutdown(wait=True)
         self.assertEqual([Path(log).read_text() for log in logs], 3 * ["closed\n"])
+
+    def test_leaving(self):
+        """A request that comes when all is closed already is answered, in silence."""
+        ID = self.open(calls.count, 3)
+        self.readings.close()
+        for request in (Next(1, ID, 1), Close(2, ID)):
+            self.assertEqual(self.run_(self.ask(request)), (Status.NONE, None))
