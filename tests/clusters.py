@@ -16,28 +16,14 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from asynqueue.reactors import theReactor
 from tests.certificates import Files
+from tests.hatched import Hatched, environment
 from tests.started import Program, ProgramError
 from tests.support import BOUND
-
-TOP = Path(__file__).resolve().parent.parent
 
 IDLE = 300
 """
 After how many seconds without work a scheduler ends that nobody has ended. Nodes that
 have lost theirs end by themselves.
-"""
-
-SETTINGS = {
-    # Seconds after which a node that is silent is given up. Dask makes at least five
-    # of it, ten times the time between two signs of life.
-    "DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s",
-    "DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
-    # It takes no less than eleven.
-    "DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s",
-    "DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
-}
-"""
-Settings of dask's, by which faults are noticed quickly. C{DASK_} is put before each.
 """
 
 LISTENING = "Scheduler at:"
@@ -87,7 +73,6 @@ class Cluster:
         directory: str,
         tls: Files | None = None,
         host: str = "127.0.0.1",
-        settings: dict[str, str] | None = None,
         reactor: Any = None,
     ) -> None:
         """
@@ -97,14 +82,12 @@ class Cluster:
             plain TCP.
         @param host: The IPv4 address at which the scheduler listens, and nodes for
             which no other is given.
-        @param settings: More of, or others than, L{SETTINGS}.
         """
         self._directory = Path(directory).resolve()
         self._directory.mkdir(exist_ok=True)
         self._reactor = theReactor(reactor)
         self._tls = tls
         self._host = host
-        self._settings = {**SETTINGS, **(settings or {})}
         self._programs: list[Program] = []
         self.scheduler: Program | None = None
         self.nodes: list[Node] = []
@@ -225,27 +208,21 @@ class Cluster:
         args: Sequence[str],
         prefix: Sequence[str] = (),
     ) -> None:
-        command = [*prefix, sys.executable, "-m", "tests.clustered", kind]
-        command += [str(os.getpid()), *args, "--host", host]
-        command += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+        args = [*args, "--host", host]
+        args += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
         if self._tls:
-            command += ["--protocol", "tls", "--tls-ca-file", self._tls.ca]
-            command += ["--tls-cert", self._tls.cert, "--tls-key", self._tls.key]
-        path = os.pathsep.join(filter(None, [str(TOP), os.environ.get("PYTHONPATH")]))
-        empty = str(self._directory / "no configuration")
-        env = {
-            **os.environ,
-            **{f"DASK_{key}": value for key, value in self._settings.items()},
-            "DASK_CONFIG": empty,
-            "DASK_ROOT_CONFIG": empty,
-            "DASK_TEMPORARY_DIRECTORY": str(self._directory),
-            "PYTHONPATH": path,
-        }
+            args += ["--protocol", "tls", "--tls-ca-file", self._tls.ca]
+            args += ["--tls-cert", self._tls.cert, "--tls-key", self._tls.key]
         self._programs.append(program)
+        if not prefix:
+            Hatched(program, kind, args, self._directory, self._reactor)
+            return
+        command = [*prefix, sys.executable, "-m", "tests.clustered", kind]
+        command += [str(os.getpid()), *args]
         self._reactor.spawnProcess(
             program,
             shutil.which(command[0]) or command[0],
             command,
-            env,
+            environment(self._directory),
             str(self._directory),
         )

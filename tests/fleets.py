@@ -3,15 +3,8 @@ Clusters of real processes that the tests of a class share: unlike those of
 L{tests.clusters}, they are started without the reactor, and so outlast a test.
 """
 
-import atexit
-import functools
-import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +16,8 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from asynqueue.cluster import ClusterQueue
-from tests.clusters import SETTINGS, TOP, freePort
+from tests.clusters import freePort
+from tests.hatched import theHatchery
 from tests.started import inSessions
 from tests.support import BOUND
 
@@ -31,63 +25,6 @@ LOOK = 0.01
 """
 How long to wait between two looks, in seconds, where nobody tells.
 """
-
-
-class Hatchery:
-    """
-    I have the process that forks all the others. They end at the latest with this one.
-
-    @ivar directory: Where logs and what is temporary are kept.
-    """
-
-    def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="asynqueue-tests-")).resolve()
-        empty = str(self.directory / "no configuration")
-        path = os.pathsep.join(filter(None, [str(TOP), os.environ.get("PYTHONPATH")]))
-        env = {
-            **os.environ,
-            **{f"DASK_{key}": value for key, value in SETTINGS.items()},
-            "DASK_CONFIG": empty,
-            "DASK_ROOT_CONFIG": empty,
-            "DASK_TEMPORARY_DIRECTORY": str(self.directory),
-            "PYTHONPATH": path,
-        }
-        self._process: Any = subprocess.Popen(
-            [sys.executable, "-m", "tests.hatchery", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=self.directory,
-            env=env,
-            text=True,
-        )
-        atexit.register(self.stop)
-
-    def hatch(self, kind: str, name: str, args: list[str]) -> int:
-        """
-        Starts a scheduler or a node.
-
-        @return: Its process ID, which is that of its session too.
-        """
-        log = self.directory / f"{name}.log"
-        self._process.stdin.write(json.dumps([kind, args, str(log)]) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def stop(self) -> None:
-        """
-        Ends the process, and with it all that it has forked.
-        """
-        self._process.kill()
-        self._process.communicate(timeout=BOUND)
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
-@functools.cache
-def theHatchery() -> Hatchery:
-    """
-    @return: The one that there is in this process.
-    """
-    return Hatchery()
 
 
 class Fleet:
@@ -171,7 +108,11 @@ class Fleet:
         if self._tls:
             args += ["--protocol", "tls", "--tls-ca-file", self._tls.ca]
             args += ["--tls-cert", self._tls.cert, "--tls-key", self._tls.key]
-        return theHatchery().hatch(kind, f"{name}-{self._port}", args)
+        directory = theHatchery().directory
+        with (directory / f"{name}-{self._port}.log").open("ab") as log:
+            pid, told = theHatchery().hatch(kind, args, directory, log.fileno())
+        os.close(told)
+        return pid
 
 
 class FleetCase(TestCase):

@@ -9,8 +9,8 @@ from twisted.internet.task import deferLater
 
 from asynqueue.errors import QueueRunError, WorkerError
 from tests import calls
-from tests.clusters import TOP
 from tests.deaths_case import DeathsCase, outcome, reactor, until
+from tests.hatched import TOP
 from tests.probing import left
 from tests.started import LOOK, Program
 from tests.support import BOUND

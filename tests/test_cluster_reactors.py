@@ -8,8 +8,8 @@ import sys
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.utils import getProcessOutputAndValue
 
-from tests.clusters import TOP
 from tests.fleets import FleetCase
+from tests.hatched import TOP
 
 PROGRAM = """
 import sys

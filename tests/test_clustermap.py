@@ -20,7 +20,8 @@ from asynqueue.mapping import PER_PLACE
 from asynqueue.printing import NodeTimes
 from tests import mapped
 from tests.certificates import Certificates, Identity
-from tests.clusters import TOP, Cluster, freePort
+from tests.clusters import Cluster, freePort
+from tests.hatched import TOP
 from tests.started import Program
 from tests.test_import import LOADED, run
 from tests.test_main import ArgumentsTestCase

@@ -16,7 +16,8 @@ from twisted.trial.unittest import TestCase
 
 from tests import calls
 from tests.certificates import Certificates, Identity
-from tests.clusters import REGISTERED, TOP, Cluster
+from tests.clusters import REGISTERED, Cluster
+from tests.hatched import TOP
 from tests.started import Program, ProgramError, inSessions
 from tests.support import BOUND
 
