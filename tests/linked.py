@@ -200,6 +200,9 @@ class StepClient:
     async def restart_workers(self, nodes, raise_for_error):
         self.restarted += nodes
 
+    async def _close(self, fast):
+        await self.close()
+
     async def close(self):
         self.isClosed = True
 

@@ -6,6 +6,7 @@ import os
 import signal
 from typing import Any
 
+from asynqueue import clusterwatch
 from asynqueue.cluster import ClusterQueue
 from asynqueue.errors import StartFailed, WorkerDied
 from tests import calls
@@ -83,6 +84,8 @@ class LostTests(DeathsCase):
 
     async def test_hangs(self):
         """One that does not answer any more counts as gone."""
+        self.patch(clusterwatch, "LOOK", 0.1)
+        self.patch(clusterwatch, "PATIENCE", 1.0)
         await self.started(1)
         queue = await self.queue()
         self.assertEqual(await outcome(queue.call(calls.echo, 1)), 1)
