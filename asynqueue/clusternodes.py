@@ -95,11 +95,18 @@ class Nodes:
     async def _ask(self, node: str, what: str, request: dict[str, Any]) -> Any:
         verb = self._settings.verb(what)
         if node not in self._reachable:
+            await self._find(node)
             self._reachable[node] = await self._canReach(node)
         if self._reachable[node]:
             return await getattr(self._client.rpc(node), verb)(**request)
         message = {"op": verb, **request}
         return await self._client.scheduler.proxy(worker=node, msg=message)
+
+    async def _find(self, node: str) -> None:
+        # One that is gone would be tried for long, and by the scheduler too.
+        identity = await self._client.scheduler.identity(n_workers=-1)
+        if node not in identity["workers"]:
+            raise OSError(f"The node {node} is gone")
 
     async def _canReach(self, node: str) -> bool:
         try:

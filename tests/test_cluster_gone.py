@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from asynqueue.errors import WorkerDied
 from tests import calls
-from tests.deaths_case import DeathsCase, outcome, until
+from tests.deaths_case import DeathsCase, outcome, reactor, until
 from tests.test_clusters import withClient
 
 SIZE = 200_000_000
@@ -98,9 +98,11 @@ class IteratorsTests(DeathsCase):
         self.assertEqual(await self.take(deferator, 3), [node.pid, 0, 1])
         await self.kill(node)
         await self.cluster.removed(node)
-        found = []
+        found, began = [], reactor.seconds()
         while not found or not isinstance(found[-1], Exception):
             found += await self.take(deferator, 1)
+        # Nobody has tried to reach it.
+        self.assertLess(reactor.seconds() - began, 2)
         *items, error = found
         self.assertEqual(items, list(range(2, 2 + len(items))))
         self.assertTold(error, node)
