@@ -37,6 +37,8 @@ SETTINGS = {
     # It takes no less than eleven.
     "DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s",
     "DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    # By which a nanny starts its node: what is imported is so only once.
+    "DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver",
 }
 """
 Settings of dask's, by which faults are noticed quickly. C{DASK_} is put before each.
