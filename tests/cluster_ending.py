@@ -38,7 +38,9 @@ async def work(queue, what):
 
 
 async def program(what, how):
-    queue = ClusterQueue(nodes=2, grace=0.5, timeout=0.5)
+    # Each takes a while to begin.
+    nodes = 2 if what == "busy" else 1
+    queue = ClusterQueue(nodes=nodes, grace=0.5, timeout=0.5)
     await work(queue, what)
     pids = [child.pid for child in psutil.Process().children(recursive=True)]
     print(json.dumps(pids), flush=True)

@@ -52,7 +52,7 @@ class EndsTests(SynchronousTestCase):
         @param ways: For each, what L{run} takes.
         @return: Of each, the completed process.
         """
-        with ThreadPoolExecutor(2) as threads:
+        with ThreadPoolExecutor(len(ways)) as threads:
             ran = list(threads.map(lambda way: run(*way), ways))
         for done, way in zip(ran, ways, strict=True):
             for text in OURS:

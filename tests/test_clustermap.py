@@ -35,6 +35,18 @@ sys.stderr = sys.stdout
 print(main(["map", "--cluster", "tcp://127.0.0.1:1", "builtins:str", "x"]))
 """
 
+IMPATIENT = """
+import functools
+import sys
+from asynqueue import cluster
+from asynqueue.__main__ import main
+cluster.ClusterQueue = functools.partial(cluster.ClusterQueue, connectTimeout=0.5)
+sys.exit(main(sys.argv[1:]))
+"""
+"""
+The command, which does not try for long.
+"""
+
 
 class OptionsTests(ArgumentsTestCase):
     def test_options(self):
@@ -196,23 +208,24 @@ class ProgramTests(TestCase):
         await cluster.start(nodes)
         return cluster
 
-    def begin(self, *args):
+    def begin(self, *args, program=("-m", "asynqueue")):
         """
+        @param program: What Python is told to run.
         @return: A L{Program} that runs the command, where nobody else's modules are.
         """
-        program = Program("map", self.directory, reactor)
-        self.addCleanup(program.hasEnded)
-        self.addCleanup(program.kill)
-        command = [sys.executable, "-m", "asynqueue", "map", *args]
+        begun = Program("map", self.directory, reactor)
+        self.addCleanup(begun.hasEnded)
+        self.addCleanup(begun.kill)
+        command = [sys.executable, *program, "map", *args]
         env = {**os.environ, "PYTHONPATH": str(TOP)}
-        reactor.spawnProcess(program, command[0], command, env, str(self.directory))
-        return program
+        reactor.spawnProcess(begun, command[0], command, env, str(self.directory))
+        return begun
 
-    async def map(self, *args):
+    async def map(self, *args, **kw):
         """
         @return: The lines that it writes, and its exit status.
         """
-        program = self.begin(*args)
+        program = self.begin(*args, **kw)
         status = await program.hasEnded()
         return program.lines, status
 
@@ -260,7 +273,9 @@ class ProgramTests(TestCase):
     async def test_nobody(self):
         """If nobody listens that is said in a line."""
         address = f"tcp://127.0.0.1:{freePort('127.0.0.1')}"
-        lines, status = await self.map("--cluster", address, "builtins:str", "1")
+        lines, status = await self.map(
+            *("--cluster", address, "builtins:str", "1"), program=("-c", IMPATIENT)
+        )
         self.assertEqual((len(lines), status), (1, 1))
         self.assertIn(f"no connection to the scheduler at {address}", lines[0])
 
