@@ -133,8 +133,10 @@ class Connection:
             # Once: it may have much to take back.
             await asyncio.wait([self._opening])
         if self._client is not None:
-            await self._link.close()
-            await self._place.close(self._client)
+            try:
+                await self._link.close()
+            finally:
+                await self._place.close(self._client)
 
     # --- In the reactor's.
 

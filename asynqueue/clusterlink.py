@@ -40,12 +40,6 @@ How long a call that was interrupted may take to end, in seconds, before the pro
 its node is begun anew, if that was asked for.
 """
 
-LEAVING = 1.0
-"""
-How long the end of a client may take whose scheduler is gone, in seconds, before what
-it still waits for is cancelled once more.
-"""
-
 LOST = "scheduler-connection-lost"
 """
 The reason that dask gives for a result that never comes because the scheduler is gone.
@@ -130,8 +124,7 @@ class Link:
         """
         Takes away what I have put on the scheduler and the nodes, and ends the client.
         """
-        wasOpen = self._isOpen
-        if wasOpen:
+        if self._isOpen:
             self._isOpen = False
             self._client.unsubscribe_topic("all")
             await self.nodes.settle()
@@ -143,10 +136,8 @@ class Link:
                 await asyncio.wait_for(self._ask("leave"), PATIENCE)
         self._taken.clear()
         await self._background.end()
-        # By close(), it would look two seconds more for a scheduler that is gone.
-        closing = self._client.close() if wasOpen else self._client._close(fast=True)
         with suppress(OSError, asyncio.TimeoutError):
-            await asyncio.wait_for(closing, PATIENCE if wasOpen else LEAVING)
+            await asyncio.wait_for(self._client.close(), PATIENCE)
 
     # --- Calls.
 
@@ -349,6 +340,8 @@ class Link:
             else:
                 self._end(held, held.errand.died, held.nodes, why)
         self._line.clear()
+        # It would look for the scheduler for long, and the client not end meanwhile.
+        self._client._handle_report_task.cancel()
         self._tell(self._listener.lost, why)
 
     async def _ask(self, what: str, **request: Any) -> Any:

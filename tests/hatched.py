@@ -78,7 +78,7 @@ class Hatchery:
         with theirs:
             self._process: Any = subprocess.Popen(
                 [sys.executable, "-m", "tests.hatchery", str(os.getpid())],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 cwd=self.directory,
                 env=environment(self.directory),
             )

@@ -176,6 +176,7 @@ class StepClient:
         self.restarted: list[str] = []
         self.isClosed = False
         self.scheduler = self
+        self._handle_report_task: Any = asyncio.Future()
 
     def __getattr__(self, name):
         _, what, _ = name.split("_")
@@ -199,9 +200,6 @@ class StepClient:
 
     async def restart_workers(self, nodes, raise_for_error):
         self.restarted += nodes
-
-    async def _close(self, fast):
-        await self.close()
 
     async def close(self):
         self.isClosed = True

@@ -529,11 +529,12 @@ class CloseTests(LinkCase):
         self.assertIn(("leave",), self.client.asked)
 
     def test_lost(self):
-        """One that is lost has nothing to take away."""
+        """One that is lost has nothing to take away, nor to look for."""
 
         async def test():
             self.link._watch.lose("gone")
 
         self.run_(test)
         self.assertTrue(self.client.isClosed)
+        self.assertTrue(self.client._handle_report_task.cancelled())
         self.assertNotIn(("leave",), self.client.asked)
