@@ -340,9 +340,11 @@ class Link:
             else:
                 self._end(held, held.errand.died, held.nodes, why)
         self._line.clear()
-        # It would look for the scheduler for long, and the client not end meanwhile.
-        self._client._handle_report_task.cancel()
         self._tell(self._listener.lost, why)
+        # It would look for the scheduler for long, and the client not end meanwhile;
+        # another version of dask may do that in another way.
+        with suppress(AttributeError):
+            self._client._handle_report_task.cancel()
 
     async def _ask(self, what: str, **request: Any) -> Any:
         """
