@@ -144,10 +144,10 @@ class Hatched:
         out, theirs = os.pipe()
         self.pid, told = theHatchery().hatch(kind, args, directory, theirs)
         os.close(theirs)
-        self._open = {"out", "told"}
         protocol.makeConnection(self)
-        ProcessReader(reactor, self, "out", out)
-        ProcessReader(reactor, self, "told", told)
+        self._open = {"out": out, "told": told}
+        for name, fd in self._open.items():
+            ProcessReader(reactor, self, name, fd)
 
     def closeStdin(self) -> None:
         """
@@ -178,7 +178,7 @@ class Hatched:
         """
         It has ended, or all that have inherited its output have closed that.
         """
-        self._open.discard(name)
+        os.close(self._open.pop(name))
         if name == "told":
             self._protocol.processExited(self._reason())
         if not self._open:

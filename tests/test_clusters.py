@@ -19,7 +19,7 @@ from tests.certificates import Certificates, Identity
 from tests.clusters import REGISTERED, Cluster
 from tests.hatched import TOP
 from tests.started import Program, ProgramError, inSessions
-from tests.support import BOUND
+from tests.support import BOUND, descriptors
 
 LEFT = """
 import sys
@@ -103,6 +103,17 @@ class ClusterTests(TestCase):
         self.assertEqual(len(inSessions(pids)), 3)
         await cluster.stop()
         self.assertEqual(inSessions(pids), [])
+
+    async def test_descriptors(self):
+        """No descriptor is left of one that has ended."""
+        found = []
+        for _ in range(3):
+            cluster = self.cluster()
+            await cluster.start(1)
+            await cluster.stop()
+            found.append(len(descriptors()))
+        # With the first there may come what is kept for others.
+        self.assertEqual(found[1], found[2])
 
     async def test_scheduler(self):
         """Nodes end with the scheduler. Another one listens where it did."""

@@ -48,19 +48,26 @@ def runAll(*several):
         return list(threads.map(lambda args: run(*args), several))
 
 
+def isThere(pid):
+    """
+    @return: C{True} if there is a process of an ID that has not ended. One that has may
+        wait for long until whoever it was left to takes notice.
+    """
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def waitUntilGone(pids):
     """
-    @return: The processes of the IDs that are still there after a while.
+    @return: The IDs of those processes that are still there after a while.
     """
-    processes = []
-    for pid in pids:
-        try:
-            processes.append(psutil.Process(pid))
-        except psutil.NoSuchProcess:
-            continue
     deadline = time.monotonic() + 5
-    _, alive = psutil.wait_procs(processes, max(0, deadline - time.monotonic()))
-    return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    while (left := [*filter(isThere, pids)]) and time.monotonic() < deadline:
+        # They are not ours: nobody tells us of their end.
+        time.sleep(0.01)
+    return left
 
 
 class EndingsTests(SynchronousTestCase):
