@@ -53,6 +53,7 @@ class Courier:
         self._lock = threading.Lock()
         self._isWatched = send is None
         self._inVain = 0
+        self._isEnding = False
         self._held: Callable[[], Packet] | None = None
         self._due = 0.0
 
@@ -65,6 +66,8 @@ class Courier:
         @return: C{False} if nobody would send it.
         """
         with self._lock:
+            if self._isEnding:
+                return False
             if not self._isWatched:
                 try:
                     self._start(self._watch)
@@ -84,6 +87,13 @@ class Courier:
             packed, self._held = self._held, None
         return packed is not None
 
+    def end(self) -> None:
+        """
+        Holds nothing more. The thread ends when it looks next.
+        """
+        with self._lock:
+            self._isEnding = True
+
     def look(self) -> bool:
         """
         Sends what I hold if it is due.
@@ -93,7 +103,7 @@ class Courier:
         with self._lock:
             if self._held is None:
                 self._inVain += 1
-                self._isWatched = self._inVain < ENOUGH
+                self._isWatched = self._inVain < ENOUGH and not self._isEnding
                 return self._isWatched
             self._inVain = 0
             if self._send is not None and self._clock() >= self._due:

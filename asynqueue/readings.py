@@ -127,16 +127,23 @@ class Readings:
         self._isClosed = True
         for ID in list(self._universe.iterators):
             self._executor.submit(self._universe.do, Close(0, ID))
+        for ID in list(self._readings):
+            self._forget(ID)
         self._executor.shutdown(wait=False)
 
     def _taken(self, ID: int, reading: Reading) -> None:
         reading.turn.release()
         if ID not in self._universe.iterators:
-            self._readings.pop(ID, None)
+            self._forget(ID)
 
     def _closed(self, request: Close) -> list[bytes]:
         self._batches.forget(request.ID)
-        self._readings.pop(request.ID, None)
+        self._forget(request.ID)
         status, error = self._universe.do(request)
         answer = Answer(request.number, status, 0.0)
         return parts(pack(answer, raised(error) if status is Status.ERROR else None))
+
+    def _forget(self, ID: int) -> None:
+        reading = self._readings.pop(ID, None)
+        if reading is not None:
+            reading.courier.end()

@@ -8,7 +8,9 @@ from asynqueue.clusterworker import ClusterWorker
 from tests.clusters import Cluster
 from tests.contract import WorkerContract
 from tests.contract_tools import ContractTools
-from tests.support import BOUND
+from tests.support import BOUND, threads
+
+COURIER = "asynqueue courier"
 
 
 class ClusterTools(ContractTools):
@@ -50,6 +52,10 @@ class ThreadsTests(EmbeddedTools, WorkerContract, TestCase):
     """
     In threads of this process.
     """
+
+    def setUp(self):
+        # Those of its nodes end soon, but others would wonder about them.
+        self.addCleanup(self.until, lambda: COURIER not in threads().values())
 
     def where(self):
         return {"nodes": 1, "processes": False}

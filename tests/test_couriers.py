@@ -47,6 +47,15 @@ class CourierTests(SynchronousTestCase):
         self.assertEqual(self.sent, [["b"]])
         self.assertFalse(self.courier.takeBack())
 
+    def test_end(self):
+        """When it is to end it holds nothing more, and its thread looks no more."""
+        self.hold("a")
+        self.courier.takeBack()
+        self.courier.end()
+        self.assertFalse(self.hold("b"))
+        self.assertFalse(self.courier.look())
+        self.assertEqual((self.sent, self.begun), ([], 1))
+
     def test_thread(self):
         """
         A thread is begun for the first that it holds, and after it has looked in vain
