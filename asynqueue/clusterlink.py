@@ -49,7 +49,7 @@ GONE = "Its node is gone"
 
 UNKNOWN = "an unknown node"
 """
-What stands for the node of a call that did not ask, if the scheduler is gone.
+What stands for the node of a call that did not ask, if nobody tells which had it.
 """
 
 TOGETHER = 0.005
@@ -143,7 +143,7 @@ class Link:
 
     def submit(self, errand: Errand) -> None:
         """
-        Has a call made. Those of one turn of the loop go to the scheduler together.
+        Has a call made. Those of some milliseconds go to the scheduler together.
         """
         held = self._held[errand.number] = Held(errand)
         if self._isOpen:
@@ -203,7 +203,7 @@ class Link:
             self._tryAgain(held, str(e))
         except OSError as e:
             # Its result was on its way, when its node or the scheduler went.
-            held.lose("the cluster")
+            held.lose(held.begunOn or UNKNOWN)
             self._tryAgain(held, f"Its result was lost: {e}")
         except Exception as e:
             self._end(held, errand.failed, e)

@@ -292,8 +292,6 @@ class ClusterWorker(ClusterFigures):
         self._failLeft(life, self.death)
 
     def _notOpened(self, failure: Failure, life: ClusterLife) -> Failure:
-        # Whoever has asked has a branch of it.
-        self._opening.addErrback(lambda _: None)
         error: Any = failure.value
         if self.death is not None:
             self.mayBeginAnew = False

@@ -10,7 +10,7 @@ from typing import Any
 from distributed.comm import CommClosedError
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.clusterlink import Link
+from asynqueue.clusterlink import UNKNOWN, Link
 from asynqueue.clusternode import Settings
 from asynqueue.messages import Answer, Status, pack
 from asynqueue.readings import parts
@@ -59,7 +59,7 @@ class FakeErrand(SimpleNamespace):
         self.told.append(node)
 
     def died(self, nodes, why):
-        self.told.append(why)
+        self.told.append((*nodes, why))
 
     def failed(self, error):
         self.told.append(error)
@@ -100,9 +100,8 @@ class LinkTests(SynchronousTestCase):
         client = FakeClient(CommClosedError("closed"), answer(1))
         self.assertEqual(self.made(client, FakeErrand(1, 2)), [["tcp://node"]])
         client = FakeClient(CommClosedError("closed"))
-        self.assertEqual(
-            self.made(client, FakeErrand(1, 1)), [["Its result was lost: closed"]]
-        )
+        died = (UNKNOWN, "Its result was lost: closed")
+        self.assertEqual(self.made(client, FakeErrand(1, 1)), [[died]])
 
     def test_refused(self):
         """
