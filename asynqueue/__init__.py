@@ -125,6 +125,7 @@ imports only from those listed below it:
   - C{deferreds}: waiting for what others wait for
   - C{stops}: what is to be done when the reactor is about to stop
   - C{reactors}: which reactor
+  - C{contexts}: what a call brings along of the context in which it is made
   - C{checks}: whether what a call was given is what it takes
   - C{picklable}: why a call could not be pickled
   - C{machine}: what the operating system tells of cores and memory
@@ -140,6 +141,7 @@ imports only from those listed below it:
   - C{reporting}: its log records, and the stack of a fault
   - C{universe}: its loop, and the iterators that it keeps
   - C{runner}: one call, and what it came to
+  - C{carried}: a callable together with what it needs of its caller's context
   - C{batches}: items on their way to their reader, as many at a time as come quickly
   - C{couriers}: what sends those that are there when the next one is slow
   - C{tickets}: how calls that wait in the pipe are taken back
@@ -156,7 +158,7 @@ imports only from those listed below it:
   - C{rooms}: where what is long is read to
   - C{framing}: how messages are told apart in a stream
 
-The last twenty-one are all that a worker process imports (C{processbase},
+The last twenty-two are all that a worker process imports (C{processbase},
 C{reactorside}, and C{sharing} with the three below it only if it needs them): standard
 library only, so no public name is imported here before it is asked for.
 """

@@ -5,6 +5,7 @@ Texts about calls.
 import reprlib
 from typing import Any
 
+from asynqueue.carried import Carried
 from asynqueue.runner import CallTuple
 
 
@@ -34,6 +35,8 @@ def aboutCallable(f: Any) -> str:
     """
     @return: The dotted name of a callable, as far as it has one.
     """
+    if isinstance(f, Carried):
+        f = f.f
     name = getattr(f, "__qualname__", None)
     if not isinstance(name, str):
         return aboutObject(f)

@@ -4,10 +4,13 @@ A worker that makes calls in the reactor's thread.
 
 import inspect
 from collections.abc import Hashable, Iterable
+from contextvars import Context
+from types import CoroutineType
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, succeed
 
+from asynqueue.carried import Carried
 from asynqueue.deferator import Deferator
 from asynqueue.errors import harmless
 from asynqueue.local import LocalWorker
@@ -20,6 +23,10 @@ __all__ = ["AsyncWorker"]
 
 def _itself(value: Any) -> Any:
     return value
+
+
+class _Runner(CallRunner):
+    awaited = (Deferred, CoroutineType)
 
 
 class AsyncWorker(LocalWorker):
@@ -57,7 +64,7 @@ class AsyncWorker(LocalWorker):
         @raise TypeError: if I{series} is a string.
         """
         super().__init__(series, raw, reactor)
-        self._runner = CallRunner(raw)
+        self._runner = _Runner(raw)
         self._outcome: Deferred[tuple[Status, Any]] = succeed((Status.NONE, None))
 
     def begin(self, task: Task) -> "Deferred[tuple[Status, Any]]":
@@ -66,7 +73,12 @@ class AsyncWorker(LocalWorker):
 
         @return: A Deferred that fires with the status and the result.
         """
-        self._outcome = Deferred.fromCoroutine(self._run(task))
+        if isinstance(task.callTuple[0], Carried):
+            # In a new context: whoever's code happens to run just now has nothing to
+            # do with this call.
+            self._outcome = Context().run(Deferred.fromCoroutine, self._run(task))
+        else:
+            self._outcome = Deferred.fromCoroutine(self._run(task))
         return self._outcome
 
     def abandon(self, task: Task) -> None:

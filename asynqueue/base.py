@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
 from asynqueue.checks import checkCallable, checkInteger
+from asynqueue.contexts import Hooks, checkHooks
 from asynqueue.errors import QueueFull, QueueRunError
 from asynqueue.info import Info
 from asynqueue.load import LoadInfoProducer
@@ -51,6 +52,7 @@ class TaskQueue(Mapper, Workplace):
         added to.
     @ivar info: An L{Info} for whoever has use for one.
     @ivar taskFactory: My L{TaskFactory}.
+    @ivar hooks: What carries context to the workers: L{Hooks}, or C{None}.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class TaskQueue(Mapper, Workplace):
         maxWaiting: int | None = None,
         whenFull: str = "refuse",
         maxDeaths: int | None = MAX_DEATHS,
+        hooks: "Hooks | tuple[Callable[[], Any], Callable[[Any], Any]] | None" = None,
         reactor: Any = None,
     ) -> None:
         """
@@ -93,10 +96,15 @@ class TaskQueue(Mapper, Workplace):
             calls of series that nobody else is qualified for fail with a
             L{CrashLoop<asynqueue.errors.CrashLoop>}. See
             L{Restarts<asynqueue.restarts.Restarts>} for what counts.
+        @param hooks: C{Hooks(before, after)}, to carry context to the workers with
+            each call, but not with updates: see L{asynqueue.contexts}.
         @param reactor: The reactor to use, the global one if C{None}.
         @raise ValueError: if I{maxDeaths} or I{maxWaiting} is below 1, or
             I{whenFull} neither of the two.
+        @raise TypeError: if I{hooks} is no pair of callables.
+        @raise PicklingError: if the second of them cannot be pickled.
         """
+        self.hooks = checkHooks(hooks)
         if maxWaiting is not None:
             checkInteger("maxWaiting", maxWaiting, 1)
         _checkWhenFull(whenFull)
@@ -168,6 +176,7 @@ class TaskQueue(Mapper, Workplace):
             I{whenFull} is out of range.
         @raise QueueRunError: if I was shut down.
         @raise QueueFull: if as many calls wait as may, and this one is not to.
+        @raise Exception: whatever I{before} of my I{hooks} raises.
         """
         whenFull = self.whenFull if whenFull is None else _checkWhenFull(whenFull)
         if consumer is not None:
@@ -181,6 +190,8 @@ class TaskQueue(Mapper, Workplace):
                 "whenReady() before, or use callWhenReady(), which waits for that"
             )
         task = self.newTask(func, args, kw, niceness, series, timeout)
+        if self.hooks is not None:
+            task.callTuple = self.hooks.carried(task.callTuple)
         task.raw = raw
         task.retries = retries
         if doNext:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from asynqueue.about import aboutCall
+from asynqueue.carried import Carried
 from asynqueue.errors import WorkerDied
 from asynqueue.task import FIRST, LAST, Task
 
@@ -118,5 +119,6 @@ def _name(task: Task) -> str:
     """
     @return: What dask groups calls by, and shows: the name of the callable.
     """
-    name = getattr(task.callTuple[0], "__name__", "call")
+    f = task.callTuple[0]
+    name = getattr(f.f if isinstance(f, Carried) else f, "__name__", "call")
     return re.sub(r"\W", "_", f"{name}").strip("_") or "call"

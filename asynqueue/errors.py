@@ -11,10 +11,12 @@ from typing import Any
 from twisted.python.failure import Failure
 from zope.interface import Invalid
 
+from asynqueue.carried import HookError
 from asynqueue.messages import describe
 
 __all__ = [
     "CrashLoop",
+    "HookError",
     "ImplementationError",
     "InvariantError",
     "NotReadyError",
@@ -87,7 +89,7 @@ class WorkerError(Exception):
 
 class PicklingError(WorkerError, pickle.PicklingError):
     """
-    A call could not be pickled, and so was not sent.
+    A call, or a hook of its queue, could not be pickled, and so was not sent.
     """
 
 

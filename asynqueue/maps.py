@@ -4,6 +4,7 @@ A call for each of many items, and an iterator over what comes of them.
 
 import weakref
 from collections.abc import Callable, Hashable
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Protocol
 
@@ -48,6 +49,7 @@ class Caller(Protocol):
     """
 
     _reactor: Any
+    hooks: Any
 
     def places(self) -> int: ...
 
@@ -130,11 +132,21 @@ class Mapper:
         # Refuses now what each call would refuse.
         checked = {k: how[k] for k in ("niceness", "series", "timeout") if k in how}
         self.newTask(func, (), {}, **checked)
+        call = partial(self.callWhenReady, func, **how)
         flow = Flow(
-            partial(self.callWhenReady, func, **how),
+            call if self.hooks is None else _inContext(call),
             Source(items),
             lambda: limit or 2 * max(1, self.places()),
             ordered,
             returnExceptions,
         )
         return Results(flow, f"the results of {aboutCallable(func)}", self._reactor)
+
+
+def _inContext(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """
+    @return: What makes a call in a copy of the context of now, however late.
+    """
+    context = copy_context()
+    # A copy each time: one call may end within another, and bring about a third.
+    return lambda item: context.copy().run(call, item)

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from asynqueue.about import aboutCall, aboutCallable, aboutObject
+from asynqueue.carried import Carried
 from asynqueue.errors import PicklingError
 from asynqueue.messages import describe, dumps
 from asynqueue.picklers import RULE, MakePickler, byName
@@ -40,6 +41,13 @@ def notPicklable(
 
 def _parts(callTuple: CallTuple) -> Iterator[tuple[str, Any]]:
     f, args, kw = callTuple
+    if isinstance(f, Carried):
+        yield (
+            "what the hook before of its queue has returned, "
+            f"{aboutObject(f.carrier)},",
+            f.carrier,
+        )
+        f = f.f
     owner = getattr(f, "__self__", None)
     # That of a builtin function is its module.
     if owner is not None and not isinstance(owner, ModuleType):

@@ -9,6 +9,7 @@ import inspect
 import signal
 import threading
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet import defer
@@ -23,6 +24,8 @@ class ReactorRunner(CallRunner):
     I make calls in the reactor's thread and wait, in my own, for the Deferreds
     and coroutines that they return.
     """
+
+    awaited = (defer.Deferred, CoroutineType)
 
     def __init__(self, reactor: Any, raw: bool = False):
         super().__init__(raw)

@@ -6,8 +6,10 @@ Standard library only: the far side imports me.
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+from asynqueue.carried import Carried
 from asynqueue.messages import Status
 
 __all__ = ["CallRunner", "CallTuple"]
@@ -25,7 +27,10 @@ class CallRunner:
     @ivar raw: C{True} if an iterator counts as a value like any other.
     @ivar callStats: C{True} if I keep a list of how long the calls took.
     @ivar callTimes: That list, in seconds, in the order of the calls.
+    @cvar awaited: Types of results that are waited for, by whoever has me.
     """
+
+    awaited: "tuple[type, ...]" = ()
 
     def __init__(self, raw: bool = False, callStats: bool = False) -> None:
         self.raw = raw
@@ -49,6 +54,8 @@ class CallRunner:
         start = time.perf_counter()
         try:
             f, args, kw = callTuple
+            if isinstance(f, Carried):
+                f = partial(f.make, raw, self.awaited)
             value = self.invoke(f, *args, **kw)
             # Asks the value what it is, which some proxies answer by raising.
             iterates = not raw and isinstance(value, Iterator)

@@ -20,6 +20,7 @@ FAR = (
     "reporting",
     "universe",
     "runner",
+    "carried",
     "batches",
     "couriers",
     "tickets",
