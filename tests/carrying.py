@@ -4,7 +4,7 @@ only.
 """
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -72,7 +72,7 @@ def odd(carrier):
 
 @contextmanager
 def noting(path, carrier):
-    """A hook whose context manager notes its beginning and its end, and how it ended."""
+    """A hook whose context manager notes how it begins and ends."""
     token = user.set(carrier)
     note(path, f"enter {carrier}")
     try:
@@ -96,10 +96,8 @@ def unruly(carrier):
 @contextmanager
 def lenient(carrier):
     """A hook whose context manager would have errors be none."""
-    try:
+    with suppress(ValueError):
         yield
-    except ValueError:
-        pass
 
 
 def notingTo(path):

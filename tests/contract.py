@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, gatherResults, inlineCallback
 from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyClass, verifyObject
 
+from asynqueue.carried import Carried, HookError
 from asynqueue.deferator import Deferator
 from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.interfaces import (
@@ -23,7 +24,7 @@ from asynqueue.interfaces import (
 )
 from asynqueue.messages import Status
 from asynqueue.producers import IterationProducer, ListConsumer
-from tests import calls
+from tests import calls, carrying
 from tests.contract_tools import ContractTools
 
 INTERFACES = (
@@ -214,6 +215,63 @@ class WorkerContract(ContractTools):
         status, dr = yield self.outcome(worker, calls.numbers, 3, raw=False)
         self.assertEqual(status, Status.ITERATION)
         dr.stop()
+
+    @inlineCallbacks
+    def test_carried(self):
+        """
+        A call that brings context along is made in one of its own, and what it changes
+        there is not seen by the next. If its hook raises, it is not made.
+        """
+        worker = self.getWorker()
+
+        def outcome(f, name, *args):
+            return self.outcome(worker, Carried(f, carrying.after, name), *args)
+
+        for name in ("ann", "bob"):
+            was = yield outcome(carrying.become, name, "eve")
+            self.assertEqual(was, (Status.RESULT, name))
+            found = yield self.outcome(worker, carrying.whoami)
+            self.assertEqual(found, (Status.RESULT, "nobody"))
+        refused = Carried(carrying.whoami, carrying.refuse, "ann")
+        status, error = yield self.outcome(worker, refused)
+        self.assertEqual(status, Status.ERROR)
+        self.assertIsInstance(error, HookError)
+        self.assertIn("LookupError: nobody knows ann", str(error))
+
+    @inlineCallbacks
+    def test_carriedIterator(self):
+        """
+        All items of an iterator are taken in the context of its call, whatever is
+        called between them, and a context manager is left when it has ended, broken, or
+        been closed.
+        """
+        worker, log = self.getWorker(), os.path.abspath(self.mktemp())
+
+        def begun(f, name, *args):
+            carried = Carried(f, carrying.notingTo(log), name)
+            return self.outcome(worker, carried, *args)
+
+        _, one = yield begun(carrying.names, "ann", 3)
+        items = []
+        for d in one:
+            items.append((yield d))
+            yield begun(carrying.become, "bob", "eve")
+        self.assertEqual(items, [("ann", 1), ("ann", 2), ("ann", 3)])
+        _, two = yield begun(carrying.names, "bob", 1000)
+        self.assertEqual((yield next(two)), ("bob", 1))
+        two.stop()
+        _, three = yield begun(carrying.brittle, "eve")
+        self.assertEqual((yield next(three)), "eve")
+        yield self.assertFailure(next(three), ValueError)
+        noted: list[str] = []
+
+        def areLeft():
+            noted[:] = Path(log).read_text().splitlines()
+            return len(noted) == 12
+
+        yield self.until(areLeft)
+        self.assertEqual(noted.count("leave"), 5)
+        self.assertEqual(noted.count("leave ValueError"), 1)
 
     @inlineCallbacks
     def test_stop(self):
