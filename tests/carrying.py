@@ -1,6 +1,6 @@
 """
 Context variables, hooks, and what workers are given to call with them. Standard library
-only.
+only, but for what belongs to the reactor.
 """
 
 import os
@@ -58,6 +58,17 @@ def fail():
 def where():
     """Tells which process and which user it is."""
     return os.getpid(), user.get()
+
+
+async def slowly(name):
+    """Changes who it is, waits for the reactor, and tells who it was and is."""
+    from twisted.internet import reactor
+    from twisted.internet.task import deferLater
+
+    was = become(name)
+    await deferLater(reactor, 0)
+    await deferLater(reactor, 0)
+    return was, user.get()
 
 
 def refuse(carrier):

@@ -381,6 +381,19 @@ class ProcessTests(QueueTestCase):
         self.assertIn("LookupError: nobody knows nobody", str(error.__cause__))
 
     @inlineCallbacks
+    def test_reactor(self):
+        """Coroutines in a process with a reactor keep to their contexts."""
+        log = os.path.abspath(self.mktemp())
+        hooks = (carrying.before, carrying.notingTo(log))
+        queue = self.keep(ProcessQueue(1, useReactor=True, hooks=hooks))
+        found = yield gatherResults(
+            [As(name, queue.call, carrying.slowly, "eve") for name in "ab"]
+        )
+        self.assertEqual(found, [("a", "eve"), ("b", "eve")])
+        noted = Path(log).read_text().splitlines()
+        self.assertEqual(noted, ["enter a", "leave", "enter b", "leave"])
+
+    @inlineCallbacks
     def test_thread(self):
         """A thread's calls do not leak into one another either."""
         queue = self.keep(ThreadQueue(hooks=carry("tests.carrying:user")))

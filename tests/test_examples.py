@@ -16,11 +16,12 @@ import textwrap
 import time
 from doctest import ELLIPSIS, OutputChecker
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import png
 import psutil
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.test_program import BOUND, TOP, left
 
@@ -144,6 +145,12 @@ class ProgramsTests(ExampleCase):
     def test_updateState(self):
         """Every process has the updates, also the one that replaces another."""
         self.example("update_state.py")
+
+    def test_tracing(self):
+        """The spans of all processes make one tree, and none is lost."""
+        if find_spec("opentelemetry") is None:
+            raise SkipTest("opentelemetry-sdk is not installed")
+        self.example("tracing.py")
 
     def test_cluster(self):
         """Nodes run calls, updates and a generator, and end with the program."""

@@ -36,15 +36,15 @@ def programs(name):
 
 
 class ProgramsTests(SynchronousTestCase):
-    def run_(self, text, work=""):
+    def run_(self, text, work="", name="work"):
         """
         Runs a program.
 
-        @param work: The source of a module C{work} that it may import.
+        @param work: The source of a module that it may import, of this name.
         """
         path = Path(self.mktemp() + ".py")
         path.write_text(text)
-        path.with_name("work.py").write_text(work)
+        path.with_name(f"{name}.py").write_text(work)
         return subprocess.run(
             [sys.executable, str(path.absolute())],
             cwd=TOP,
@@ -89,6 +89,20 @@ class ProgramsTests(SynchronousTestCase):
             done = self.run_(text, work)
             self.assertEqual((done.stderr, done.returncode), ("", 0))
             self.assertEqual(done.stdout, wanted)
+
+    def test_tracing(self):
+        """The program of the page on context prints what it says, and the hooks shown
+        there are those of the example."""
+        (text,) = programs("docs/tracing.rst")
+        blocks = literals("docs/tracing.rst")
+        (module,) = [block for block in blocks if "def greeting(" in block]
+        done = self.run_(text, module, "webapp")
+        self.assertEqual((done.stderr, done.returncode), ("", 0))
+        self.assertEqual(done.stdout, "Hello Ann Hello Bob\nGood Bob\nBye Bob\n")
+        example = (TOP / "docs/examples/tracing.py").read_text()
+        for block in blocks[2:]:
+            for line in block.splitlines():
+                self.assertIn(line.strip(), example)
 
     def test_noGuard(self):
         """A program without the guard ends, and is told what it lacks."""
