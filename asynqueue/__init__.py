@@ -55,6 +55,7 @@ imports only from those listed below it:
   - C{outcomes}: what becomes of a finished task: a result, a failure, another try
   - C{logs}: where a queue tells of its calls
   - C{workplace}: where tasks wait and workers are
+  - C{snapshots}: what a queue tells of itself, put together
   - C{tasks}: the address of all that has to do with tasks
   - C{workforce}: C{TaskHandler}: the workers of a queue
   - C{recalls}: tasks that wait behind another while somebody has nothing to do
@@ -65,6 +66,7 @@ imports only from those listed below it:
   - C{renewal}: workers that are replaced when they are worn out
   - C{restarts}: how often, and after which pause, a worker may begin anew
   - C{queues}: where calls wait in order
+  - C{heaps}: those of one series, and how many are how urgent
   - C{priority}: a heap that can be waited at
   - C{load}: telling others how many wait
   - C{clusterworker}: C{ClusterWorker}: a worker that runs calls on a cluster of dask
@@ -94,6 +96,8 @@ imports only from those listed below it:
   - C{asyncworker}: C{AsyncWorker}: a worker in the reactor's thread
   - C{local}: what workers without a process have in common
   - C{lifetime}: what has to be shut down, at the latest with the reactor
+  - C{tally}: what is counted of calls while they come and go
+  - C{statistics}: what a queue tells of itself at one moment
   - C{assignments}: where tasks and workers meet
   - C{task}: a call on its way, and the priority that it gets
   - C{channel}: one life of a worker process, and what is asked of it

@@ -93,12 +93,12 @@ class AssignmentFactory:
 
     def __init__(
         self,
-        whenFree: Callable[[Any], Any] = lambda worker: None,
-        whenTaken: Callable[[Any], Any] = lambda worker: None,
+        whenFree: Callable[[Any, Any], Any] = lambda worker, task: None,
+        whenTaken: Callable[[Any, Any], Any] = lambda worker, task: None,
     ) -> None:
         """
-        @param whenFree: Is called with each worker that has finished a task.
-        @param whenTaken: Is called with each worker that has been handed one.
+        @param whenFree: Is called with each worker that has finished a task, and that.
+        @param whenTaken: Is called with each worker that is handed one, and that.
         """
         self._whenFree = whenFree
         self._whenTaken = whenTaken
@@ -191,8 +191,8 @@ class AssignmentFactory:
         Hands a task to a worker that is ready for it. There has to be one.
         """
         worker = self._ready(task.series)
-        self._take(worker)
-        _begin(task, worker, partial(self._whenFree, worker))
+        self._take(worker, task)
+        _begin(task, worker, partial(self._whenFree, worker, task))
 
     def _ready(self, series: Hashable) -> Any:
         for worker in reversed(self.waiting):
@@ -212,9 +212,10 @@ class AssignmentFactory:
         return None
 
     def _handOver(self, worker: Any, assignment: Assignment) -> None:
-        self._take(worker)
-        assignment.accept(worker).addCallback(lambda _: self._whenFree(worker))
+        task = assignment.task
+        self._take(worker, task)
+        assignment.accept(worker).addCallback(lambda _: self._whenFree(worker, task))
 
-    def _take(self, worker: Any) -> None:
+    def _take(self, worker: Any, task: Any) -> None:
         self.cancelRequests(worker)
-        self._whenTaken(worker)
+        self._whenTaken(worker, task)

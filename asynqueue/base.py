@@ -200,7 +200,14 @@ class TaskQueue(Mapper, Workplace):
             task.relax()
         if returnFailure is None:
             returnFailure = self.returnFailure
-        task.d.addCallback(self.outcomes.settle, task, consumer, returnFailure)
+        task.tally = self.th.tally
+        task.d.addCallbacks(
+            self.outcomes.settle,
+            self.outcomes.cancelled,
+            (task, consumer, returnFailure),
+            {},
+            (task,),
+        )
         if whenFull == "refuse":
             self._put(task)
         else:

@@ -5,6 +5,8 @@ Whether what a call was given is what it takes.
 import math
 
 from asynqueue.about import aboutObject
+from asynqueue.errors import ImplementationError
+from asynqueue.interfaces import IWorker
 
 
 def checkCallable(name: str, value: object) -> None:
@@ -27,3 +29,13 @@ def checkInteger(
         raise ValueError(
             f"{name} has to be an integer from {lowest}{limit}, not {value!r}"
         )
+
+
+def checkWorker(worker: object) -> None:
+    """
+    @raise ImplementationError: if an object does not provide C{IWorker}.
+    @raise InvariantError: if its qualifications are not lists.
+    """
+    if not IWorker.providedBy(worker):
+        raise ImplementationError(f"{worker!r} does not provide IWorker")
+    IWorker.validateInvariants(worker)

@@ -7,12 +7,15 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
 
 from asynqueue.checks import checkInteger
 from asynqueue.clusterheld import NodeInfo
+from asynqueue.interfaces import IMeasured
 from asynqueue.offers import Offers
 
 
+@implementer(IMeasured)
 class ClusterFigures:
     """
     I know the figures of a cluster, and tell when it takes more or fewer calls, or
@@ -22,6 +25,7 @@ class ClusterFigures:
         L{NodeInfo<asynqueue.clusterheld.NodeInfo>}.
     @ivar iQualified: A list of the series that it is qualified for, beside those of its
         class: those that it was made with, and those that nodes offer.
+    @ivar pid: C{None}: the processes are others' affair.
     @ivar callStats: C{True} to keep call times.
     @ivar callTimes: A list of what L{stats} gives.
     @ivar callNodes: A list of the addresses of the nodes that made these calls, a
@@ -44,6 +48,7 @@ class ClusterFigures:
             raise TypeError(f"series has to be a list of series, not {series!r}")
         checkInteger("prefetch", prefetch, 0)
         self.nodes: list[NodeInfo] = []
+        self.pid: int | None = None
         self.callStats = callStats
         self.callTimes: list[tuple[float, float]] = []
         self.callNodes: list[str] = []
@@ -53,6 +58,7 @@ class ClusterFigures:
         self._shown: list[Hashable] = []
         self._added: list[Hashable] = []
         self._listeners: list[Callable[[], Any]] = []
+        self._meter: Callable[[Any, float, float], Any] = lambda *_: None
 
     @property
     def prefetch(self) -> int:
@@ -95,14 +101,28 @@ class ClusterFigures:
         """
         return sum(node.memory for node in self.nodes) if self.nodes else None
 
-    def record(self, here: float, there: float, node: str = "") -> None:
+    @property
+    def memory(self) -> int | None:
         """
-        A call is over.
+        What L{memUsage} returns, in bytes.
+        """
+        return sum(node.memory for node in self.nodes) * 1024 if self.nodes else None
+
+    def setMeter(self, callableObject: Callable[[Any, float, float], Any]) -> None:
+        """
+        As of L{IMeasured}.
+        """
+        self._meter = callableObject
+
+    def record(self, task: Any, here: float, there: float, node: str = "") -> None:
+        """
+        A task's call is over.
 
         @param here: The seconds from sending it to getting its result.
         @param there: The seconds that it ran on its node.
         @param node: The address of that.
         """
+        self._meter(task, here, there)
         if self.callStats:
             self.callTimes.append((here, there))
             self.callNodes.append(node)

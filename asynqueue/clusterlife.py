@@ -47,9 +47,9 @@ class Owner(Protocol):
         others are for L{ClusterLife.giveBack}.
         """
 
-    def record(self, here: float, there: float, node: str = "") -> None:
+    def record(self, task: Task, here: float, there: float, node: str = "") -> None:
         """
-        A call is over that was sent.
+        A task's call is over that was sent.
         """
 
 
@@ -209,7 +209,7 @@ class ClusterLife:
         """
         here = perf_counter() - errand.sentAt
         reply = openReply(packet, errand.number, here)
-        self._owner.record(here, reply.answer.seconds, node)
+        self._owner.record(errand.task, here, reply.answer.seconds, node)
         if reply.isLong:
             d = self._looper.deferToThread(reply.result)
             d.addErrback(lambda failure: (Status.ERROR, failure.value))
@@ -221,7 +221,7 @@ class ClusterLife:
         """
         A call came to nothing.
         """
-        self._owner.record(perf_counter() - errand.sentAt, 0.0)
+        self._owner.record(errand.task, perf_counter() - errand.sentAt, 0.0)
         if errand.isWanted:
             errand.task.callback((Status.ERROR, error))
         self.released(errand)

@@ -16,6 +16,7 @@ from asynqueue.errors import WorkerError
 from asynqueue.interfaces import IElastic, IRestartable
 from asynqueue.reactors import theReactor
 from asynqueue.restarts import MAX_DEATHS, PAUSE, Restarts
+from asynqueue.tally import Tally
 from asynqueue.task import Task
 from asynqueue.updates import Updates, copied
 from asynqueue.workload import Workload
@@ -54,10 +55,11 @@ class Employee(Workload):
         worker: Any,
         employer: Employer,
         factory: AssignmentFactory,
+        tally: Tally,
         reactor: Any,
         maxDeaths: int | None = MAX_DEATHS,
     ) -> None:
-        super().__init__(worker, factory)
+        super().__init__(worker, factory, tally)
         self.state = EmployeeState.PREPARING
         self.hired: Deferred[int] = Deferred()
         self.unfinished: list[Task] = []
@@ -69,7 +71,8 @@ class Employee(Workload):
         self._nextAttempt: Any = None
         self._patience: Any = None
         self._hurries = False
-        self._wasUp = False
+        self._wasUp = self._hasBegun = False
+        self._lastDeath: Any = None
         self._left: Deferred[list[Task]] = Deferred()
         worker.setResignator(self.resigned)
         if IElastic.providedBy(worker):
@@ -81,6 +84,9 @@ class Employee(Workload):
         """
         self.state = EmployeeState.PREPARING
         self.calls = self.inHand = 0
+        self._handed.clear()
+        self.tally.restarts += self._hasBegun
+        self._hasBegun = True
         self._preparing = Deferred.fromCoroutine(self._comeUp())
         self._preparing.addCallbacks(lambda _: self._cameUp(), self._cameNotUp)
 
@@ -108,12 +114,11 @@ class Employee(Workload):
         self._employer.changed(self)
         self.offer()
 
-    def finished(self) -> None:
+    def finished(self, task: Any) -> None:
         """
         The worker has done a task.
         """
-        self.inHand -= 1
-        self.calls += 1
+        super().finished(task)
         self._restarts.finished()
 
     def recall(self) -> None:
@@ -125,6 +130,7 @@ class Employee(Workload):
         for task in tasks:
             release(task)
         self.inHand -= len(tasks)
+        self._dropped(tasks)
         self._employer.returned(tasks)
         self.offer()
 
@@ -155,6 +161,7 @@ class Employee(Workload):
         """
         The worker can run no more tasks as it is.
         """
+        self._countDeath()
         if self.state is EmployeeState.LEFT:
             self._crash()
             return
@@ -264,6 +271,7 @@ class Employee(Workload):
         @return: How many tasks it had that it had not begun.
         """
         tasks = self._updates.regain()
+        self._dropped(tasks)
         if tasks:
             self._employer.returned(tasks)
         return len(tasks)
@@ -273,9 +281,16 @@ class Employee(Workload):
         Makes the worker crash, for good.
         """
         tasks, updates = self._updates.takeBack()
+        self._dropped(tasks)
         self.unfinished.extend(tasks)
         for update in updates:
             update.task.fail(self._failure("was let go"))
+
+    def _countDeath(self) -> None:
+        death = self.worker.death if IRestartable.providedBy(self.worker) else None
+        if death is not None and death is not self._lastDeath:
+            self.tally.deaths += 1
+        self._lastDeath = death
 
     def _hasLeft(self) -> bool:
         return self.state is EmployeeState.LEFT

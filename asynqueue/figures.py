@@ -3,16 +3,20 @@ What a worker tells of its processes: the pace of looking for answers, the calls
 times, the memory, and whether a process has done enough.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
 
 from asynqueue.checks import checkInteger
 from asynqueue.deaths import MemoryWatch
+from asynqueue.interfaces import IMeasured
 from asynqueue.machine import cores
 from asynqueue.pace import checkPace
 
 
+@implementer(IMeasured)
 class Figures:
     """
     I know the figures of a worker that has one process after another, and a
@@ -46,6 +50,32 @@ class Figures:
         self._maxCalls = maxCalls
         self._maxMemory = maxMemory
         self._memory = MemoryWatch(reactor)
+        self._meter: Callable[[Any, float, float], Any] = lambda *_: None
+
+    @property
+    def pid(self) -> int | None:
+        """
+        The ID of my process, C{None} if I have none just now.
+        """
+        isThere = self.process is not None and self.process.is_alive()
+        return self.process.pid if isThere else None
+
+    @property
+    def memory(self) -> int | None:
+        """
+        The resident set of my process at the last look, in bytes; C{None} if I have no
+        process just now. If there was none yet, it is looked at.
+        """
+        if self.pid is None:
+            return None
+        size = self._memory.last or self._memory.look()
+        return None if size is None else size * 1024
+
+    def setMeter(self, callableObject: Callable[[Any, float, float], Any]) -> None:
+        """
+        As of L{IMeasured}.
+        """
+        self._meter = callableObject
 
     @property
     def interval(self) -> float:
@@ -112,14 +142,15 @@ class Figures:
         size = self._memory.last
         return self._maxMemory is not None and (size or 0) > self._maxMemory
 
-    def _record(self, here: float, there: float) -> None:
+    def _record(self, task: Any, here: float, there: float) -> None:
         """
-        A call is over.
+        A task's call is over.
 
         @param here: The seconds from sending it to getting its result.
         @param there: The seconds that it ran in the process.
         """
         self._memory.glance()
+        self._meter(task, here, there)
         if self.callStats:
             self.callTimes.append((here, there))
 

@@ -14,6 +14,7 @@ __all__ = [
     "ICanceller",
     "IConcurrent",
     "IElastic",
+    "IMeasured",
     "IPoller",
     "IPrefetcher",
     "IRenewable",
@@ -214,6 +215,26 @@ class IUpdatable(IWorker):
         @param isLasting: C{True} to have it run also on what comes later, before
             anything else there, unless it fails everywhere. I keep it until I
             resign: when I have begun anew I am given it anew.
+        """
+
+
+class IMeasured(Interface):
+    """
+    I am a worker that tells how long its calls took, and what it runs on.
+    """
+
+    pid = Attribute("The ID of my process, C{None} if I have none just now.")
+    memory = Attribute(
+        "The resident set of what I run on, in bytes, at the last look; C{None} if it "
+        "is not known."
+    )
+
+    def setMeter(callableObject: Callable[[Any, float, float], Any]) -> None:
+        """
+        Registers what I call for each task that I have begun, before I say that I am
+        ready for another, or have resigned: with the task, the seconds from sending its
+        call to having its result, and the seconds that it ran. That is 0.0 if what ran
+        it did not live to tell.
         """
 
 

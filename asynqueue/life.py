@@ -83,15 +83,15 @@ class Life:
     def __init__(
         self,
         channel: Channel,
-        record: Callable[[float, float], Any],
+        record: Callable[[Task, float, float], Any],
         iterators: RemoteIterators,
         looper: ThreadLooper,
         makePickler: MakePickler = byName,
     ) -> None:
         """
-        @param record: Is called for each call that has been sent and is over,
-            with the seconds until its result was here, and those that it ran
-            there: 0.0 if the process did not live to tell.
+        @param record: Is called for each task whose call has been sent and is
+            over, with that, the seconds until its result was here, and those that
+            it ran there: 0.0 if the process did not live to tell.
         @param looper: Has the thread.
         @param makePickler: What pickles the calls.
         """
@@ -193,7 +193,7 @@ class Life:
         """
         A call is over.
         """
-        self._record(reply.seconds, reply.answer.seconds)
+        self._record(errand.task, reply.seconds, reply.answer.seconds)
         self._loading += reply.isLong
         isWanted = self._discard(errand.task)
         if reply.isLong:
@@ -211,7 +211,7 @@ class Life:
         if errand.sentAt is None:
             # It was not begun, and is kept to be given back.
             return
-        self._record(perf_counter() - errand.sentAt, 0.0)
+        self._record(errand.task, perf_counter() - errand.sentAt, 0.0)
         if self._discard(errand.task):
             died = self.channel.died(f" in the middle of the call {errand.about()}")
             errand.task.callback((Status.ERROR, died))

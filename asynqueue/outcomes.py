@@ -78,6 +78,10 @@ class Outcomes:
         @param consumer: Takes the items, if the result is an iterator.
         @param returnFailure: C{False} to make a text of an error.
         @return: The result, a C{Failure}, or a Deferred.
+
+        Calls are counted in their tallies when they end, those that are tried again
+        only then. Who got an iterator got a result, whatever comes of that; a call with
+        a consumer ends when that has all.
         """
         status, result = statusResult
         if not isinstance(status, Status):
@@ -98,9 +102,21 @@ class Outcomes:
             )
         if status is Status.ITERATION:
             return self._iterate(result, task, consumer, returnFailure)
+        if task.tally is not None:
+            task.tally.done += 1
         if consumer is not None:
             produceNothing(consumer)
         return None if status is Status.NONE else result
+
+    def cancelled(self, failure: Failure, task: Task) -> Failure:
+        """
+        A task has failed because it was cancelled.
+
+        @return: Why it has failed, as it was given.
+        """
+        if task.tally is not None:
+            task.tally.cancelled += 1
+        return failure
 
     def shutdown(self) -> None:
         """
@@ -114,7 +130,9 @@ class Outcomes:
             task.retries -= 1
         retried = self._retry(task) if task.retries >= 0 else None
         if retried is not None:
-            return retried.addCallback(self.settle, task, *how)
+            return retried.addCallbacks(
+                self.settle, self.cancelled, (task, *how), {}, (task,)
+            )
         call = aboutCall(task.callTuple)
         if status is Status.TIMEOUT:
             error: Exception = TimeoutError(
@@ -131,14 +149,24 @@ class Outcomes:
     ) -> Any:
         dr = result if isinstance(result, Deferator) else Deferator(result)
         if consumer is None:
+            self._isDone(dr, task)
             return dr
         d = IterationProducer(dr, consumer).run()
-        return d.addErrback(self._failed, task, returnFailure)
+        return d.addCallbacks(
+            self._isDone, self._failed, (task,), {}, (task, returnFailure)
+        )
+
+    def _isDone(self, result: Any, task: Task) -> Any:
+        if task.tally is not None:
+            task.tally.done += 1
+        return result
 
     def _failed(self, failure: Failure, task: Task, returnFailure: bool) -> Any:
         if failure.check(CancelledError):
             # By the caller, who gets this whatever happens to errors.
-            return failure
+            return self.cancelled(failure, task)
+        if task.tally is not None:
+            task.tally.failed += 1
         wishes = self._wishes
         isLogged = wishes.warn or wishes.spew
         if returnFailure and not isLogged:

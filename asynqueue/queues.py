@@ -2,14 +2,15 @@
 Where what waits is kept in order.
 """
 
-from collections import deque
-from collections.abc import Hashable
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
 from asynqueue.about import aboutCall
 from asynqueue.errors import QueueRunError
+from asynqueue.heaps import Heap, taskKey
 from asynqueue.load import LoadInfoProducer
 from asynqueue.priority import Priority
 
@@ -40,7 +41,7 @@ class Queue:
 
     @ivar handler: Whoever takes the tasks. It is assigned one only while its
         C{isReadyFor(series)} is true for the task's series.
-    @ivar heaps: The L{Priority} of each series in which tasks wait.
+    @ivar heaps: The L{Heap} of each series in which tasks wait.
     @ivar refused: Why the tasks of some series are not kept, an exception for
         each such series.
     @ivar loadInfoProducer: A L{LoadInfoProducer}.
@@ -51,11 +52,13 @@ class Queue:
 
     def __init__(self, handler: Handler, maxWaiting: int | None = None) -> None:
         self.handler = handler
-        self.heaps: dict[Hashable, Priority[Any]] = {}
+        self.heaps: dict[Hashable, Heap] = {}
         self.refused: dict[Hashable, BaseException] = {}
         self.loadInfoProducer = LoadInfoProducer()
         self.maxWaiting = maxWaiting
-        self.line: Priority[Any] = Priority(_key)
+        self.line: Priority[Any] = Priority(taskKey)
+        # How many tasks are in it, by series and urgency.
+        self._inLine: defaultdict[tuple[Hashable, float], int] = defaultdict(int)
         self._waiters: deque[Deferred[None]] = deque()
         self._running = True
         self._dispatching = False
@@ -98,6 +101,7 @@ class Queue:
         if self._accepts(task):
             task.holder = self
             self.line.put(task)
+            self._inLine[task.series, task.urgency] += 1
             self.dispatch()
 
     def whenRoom(self) -> "Deferred[None]":
@@ -112,6 +116,21 @@ class Queue:
         self._waiters.append(d)
         self.dispatch()
         return d
+
+    def waiting(self) -> dict[tuple[Hashable, float], int]:
+        """
+        Tells how many tasks wait, in the line too, without a look at each.
+
+        @return: A C{dict} of the numbers, from 1, by series and urgency, the most
+            urgent of each series first.
+        """
+        counts = defaultdict(int, self._inLine)
+        for series, heap in self.heaps.items():
+            for urgency, n in heap.urgencies.items():
+                counts[series, urgency] += n
+        order = {series: i for i, (series, _) in enumerate(counts)}
+        keys = sorted(counts, key=lambda key: (order[key[0]], key[1]))
+        return {key: counts[key] for key in keys if counts[key]}
 
     def isFull(self) -> bool:
         """
@@ -149,8 +168,10 @@ class Queue:
         """
         heap = self.heaps.get(task.series)
         if self.line.remove(task):
+            self._leftLine([task])
             return
         if heap is not None and heap.remove(task):
+            heap.urgencies[task.urgency] -= 1
             self._dropIfEmpty(task.series)
             self.loadInfoProducer.oneLess()
             self.dispatch()
@@ -221,8 +242,9 @@ class Queue:
     def _keep(self, task: Any) -> None:
         heap = self.heaps.get(task.series)
         if heap is None:
-            heap = self.heaps[task.series] = Priority(_key)
+            heap = self.heaps[task.series] = Heap()
         heap.put(task)
+        heap.urgencies[task.urgency] += 1
         task.holder = self
         self.loadInfoProducer.oneMore()
 
@@ -235,7 +257,9 @@ class Queue:
         """
         while self._hasRoom():
             if self.line:
-                self._keep(self.line.pop())
+                task = self.line.pop()
+                self._leftLine([task])
+                self._keep(task)
             elif self._waiters:
                 self._waiters.popleft().callback(None)
             else:
@@ -291,8 +315,17 @@ class Queue:
         inLine = self.line.cancel(
             lambda task: not allSeries or task.series in allSeries
         )
+        self._leftLine(inLine)
         self.loadInfoProducer.change(-len(tasks))
         return tasks + inLine
+
+    def _leftLine(self, tasks: Iterable[Any]) -> None:
+        for task in tasks:
+            key = task.series, task.urgency
+            self._inLine[key] -= 1
+            if not self._inLine[key]:
+                # There may be ever other series.
+                del self._inLine[key]
 
     def _take(self) -> Any:
         """
@@ -308,7 +341,9 @@ class Queue:
                 if best is None or first.key < best.key:
                     best = first
         if best is not None:
-            self.heaps[best.series].pop()
+            heap = self.heaps[best.series]
+            heap.pop()
+            heap.urgencies[best.urgency] -= 1
             self._dropIfEmpty(best.series)
             self.loadInfoProducer.queued -= 1
         return best
@@ -316,7 +351,3 @@ class Queue:
     def _dropIfEmpty(self, series: Hashable) -> None:
         if not self.heaps[series]:
             del self.heaps[series]
-
-
-def _key(task: Any) -> Any:
-    return task.key

@@ -56,13 +56,14 @@ class Renewals:
 
     def __init__(
         self,
-        hire: "Callable[[Any], Deferred[int]]",
+        hire: "Callable[[Any, Any], Deferred[int]]",
         handOver: "Callable[[Any, Any], Deferred[Any]]",
         reactor: Any,
     ) -> None:
         """
-        @param hire: Is called with a successor, and has it come up. It returns a
-            Deferred that fires when that takes tasks, or fails if it never will.
+        @param hire: Is called with a worker and its successor to be, and has that
+            come up. It returns a Deferred that fires when that takes tasks, or fails
+            if it never will.
         @param handOver: Is called with a worker and its successor, which takes
             tasks now, and lets the worker go. It returns a Deferred that fires
             when that is gone.
@@ -108,7 +109,7 @@ class Renewals:
         successor = None
         try:
             successor = self.successors[worker] = worker.successor()
-            await self._hire(successor)
+            await self._hire(worker, successor)
         except Exception:
             if self.successors.get(worker) is successor:
                 self._failed(worker, Failure())

@@ -44,6 +44,9 @@ class Task:
         the queue, or a worker that is an
         L{ICanceller<asynqueue.interfaces.ICanceller>}. C{None} otherwise.
     @ivar reactor: What keeps my time: a reactor, the global one if C{None}.
+    @ivar urgency: My niceness, or minus infinity if I was rushed, infinity if relaxed.
+    @ivar tally: The L{Tally<asynqueue.tally.Tally>} in which it counts how I end,
+        C{None} if that is not counted.
     """
 
     __slots__ = (
@@ -59,7 +62,9 @@ class Task:
         "retries",
         "serial",
         "series",
+        "tally",
         "timeout",
+        "urgency",
     )
 
     def __init__(
@@ -83,6 +88,8 @@ class Task:
         self.callTuple: CallTuple = (f, args, kw)
         self.priority = priority
         self.niceness = 0
+        self.urgency: float = 0
+        self.tally: Any = None
         self.series = series
         self.timeout = timeout
         self.serial = serial
@@ -164,6 +171,8 @@ class Task:
         """
         self._stopTimer()
         self.holder = None
+        if self.tally is not None:
+            self.tally = self.tally.root
 
     def reset(self) -> "Deferred[tuple[Any, Any]]":
         """
@@ -179,13 +188,13 @@ class Task:
         """
         Puts me before all tasks that were not rushed.
         """
-        self.priority = FIRST
+        self.priority = self.urgency = FIRST
 
     def relax(self) -> None:
         """
         Puts me after all tasks that were not relaxed.
         """
-        self.priority = LAST
+        self.priority = self.urgency = LAST
 
     def copy(self) -> "Task":
         """
@@ -193,8 +202,10 @@ class Task:
             place in the queue.
         """
         task = type(self)(*self.callTuple, self.priority, self.series, self.timeout)
-        for name in ("niceness", "raw", "reactor", "retries", "serial"):
+        for name in ("niceness", "raw", "reactor", "retries", "serial", "urgency"):
             setattr(task, name, getattr(self, name))
+        if self.tally is not None:
+            task.tally = self.tally.root
         for f, args, kw in self.callbacks:
             task.addCallback(f, *args, **kw)
         return task
@@ -261,7 +272,7 @@ class TaskFactory:
             raise ValueError(f"timeout is in seconds and above 0, not {timeout!r}")
         priority = self._serial(series) * (1 + ((niceness + 20) / 10) ** 2)
         task = self._klass(func, args, kw, priority, series, timeout)
-        task.niceness = niceness
+        task.niceness = task.urgency = niceness
         task.serial = next(self._made)
         task.reactor = self._reactor
         return task

@@ -10,29 +10,22 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from asynqueue.assignments import AssignmentFactory
+from asynqueue.checks import checkWorker
 from asynqueue.employer import Employer
 from asynqueue.employment import Employee
-from asynqueue.errors import ImplementationError
-from asynqueue.interfaces import IWorker
 from asynqueue.messages import Status
 from asynqueue.recalls import Recalls
 from asynqueue.renewal import Renewals
 from asynqueue.restarts import MAX_DEATHS
+from asynqueue.tally import Tally
 from asynqueue.task import Task
 
 __all__ = ["TaskHandler"]
-
 
 NOT_YET = 0
 """
 The ID of a successor before it has taken another worker's place, and so its ID.
 """
-
-
-def _check(worker: object) -> None:
-    if not IWorker.providedBy(worker):
-        raise ImplementationError(f"{worker!r} does not provide IWorker")
-    IWorker.validateInvariants(worker)
 
 
 class TaskHandler(Employer):
@@ -50,15 +43,16 @@ class TaskHandler(Employer):
         one qualified for them and will never come up again, and the reason.
     @ivar whenChanged: Is called when a worker may have come to be qualified for
         other series.
+    @ivar tally: The L{Tally} of calls that no worker has, and workers that are gone.
     """
 
     def __init__(self, reactor: Any = None, maxDeaths: int | None = MAX_DEATHS) -> None:
         """
-        @param maxDeaths: How many times in a row a worker may die with nothing
-            finished in between before it is given up; C{None} for any number.
-            See L{Restarts<asynqueue.restarts.Restarts>}.
+        @param maxDeaths: As of L{Restarts<asynqueue.restarts.Restarts>}: how many
+            deaths in a row a worker is given up after; C{None} for any number.
         """
         self.isRunning = True
+        self.tally = Tally()
         self.workers: dict[int, Any] = {}
         self.updateTasks: list[Task] = []
         self.assignmentFactory = AssignmentFactory(self._finished, self._taken)
@@ -107,6 +101,13 @@ class TaskHandler(Employer):
         """
         return [employee.worker for employee in self._leaving]
 
+    def employees(self) -> list[Employee]:
+        """
+        @return: A list of all who see a worker with an ID through, the leaving last.
+        """
+        staying = [self._employees[worker] for worker in self.workers.values()]
+        return staying + [e for e in self._leaving if e.worker.ID != NOT_YET]
+
     def hire(self, worker: Any) -> "Deferred[int]":
         """
         Takes a worker on.
@@ -117,12 +118,12 @@ class TaskHandler(Employer):
         @raise ImplementationError: if it does not provide C{IWorker}.
         @raise InvariantError: if its qualifications are not lists.
         """
-        _check(worker)
+        checkWorker(worker)
         if worker in self._employees:
             return succeed(worker.ID)
         worker.ID = next(self._IDs)
         self.workers[worker.ID] = worker
-        return self._employ(worker)
+        return self._employ(worker, Tally(self.tally))
 
     def qualify(self, worker: Any, series: Hashable) -> None:
         """
@@ -156,9 +157,8 @@ class TaskHandler(Employer):
         @param reassign: C{True} to have the tasks that it did not do run by
             others.
         @return: A Deferred that fires when it is gone, with a list of the tasks
-            that it did not do, which the caller has to end. The list is empty
-            if they are reassigned, I have no such worker, or had let it go
-            before.
+            that it did not do, which the caller has to end. It is empty if they
+            are reassigned, I have no such worker, or had let it go before.
         """
         employee = self._find(workerOrID)
         if employee is None:
@@ -300,18 +300,18 @@ class TaskHandler(Employer):
                 return employee
         return None
 
-    def _employ(self, worker: Any) -> "Deferred[int]":
+    def _employ(self, worker: Any, tally: Tally) -> "Deferred[int]":
         employee = Employee(
-            worker, self, self.assignmentFactory, self._reactor, self._maxDeaths
+            worker, self, self.assignmentFactory, tally, self._reactor, self._maxDeaths
         )
         self._employees[worker] = employee
         employee.begin()
         return employee.hired
 
-    def _prepare(self, successor: Any) -> "Deferred[int]":
-        _check(successor)
+    def _prepare(self, worker: Any, successor: Any) -> "Deferred[int]":
+        checkWorker(successor)
         successor.ID = NOT_YET
-        return self._employ(successor)
+        return self._employ(successor, self._employees[worker].tally)
 
     def _handOver(self, worker: Any, successor: Any) -> "Deferred[Any]":
         """
@@ -329,6 +329,7 @@ class TaskHandler(Employer):
     def _seat(self, successor: Any, ID: int) -> None:
         successor.ID = ID
         self.workers[ID] = successor
+        self._employees[successor].tally.restarts += 1
 
     def _letGo(
         self, employee: Employee, timeout: float | None, crash: bool
@@ -341,20 +342,22 @@ class TaskHandler(Employer):
         self._employees.pop(employee.worker, None)
         self._leaving.add(employee)
 
-    def _taken(self, worker: Any) -> None:
+    def _taken(self, worker: Any, task: Any) -> None:
         employee = self._employees.get(worker)
         if employee is not None:
-            employee.taken()
+            employee.taken(task)
 
-    def _finished(self, worker: Any) -> None:
+    def _finished(self, worker: Any, task: Any) -> None:
         employee = self._employees.get(worker)
         if employee is not None:
-            employee.finished()
+            employee.finished(task)
             self._renewals.look(worker, employee.calls)
             employee.offer()
 
     def _hasLeft(self, tasks: list[Task], employee: Employee) -> list[Task]:
-        self._leaving.discard(employee)
+        if employee in self._leaving:
+            self._leaving.remove(employee)
+            employee.tally.leave()
         return tasks
 
     def _reassign(self, tasks: list[Task]) -> list[Task]:

@@ -3,10 +3,13 @@ How much one worker has to do, and how much more it takes.
 """
 
 from collections.abc import Hashable
+from time import perf_counter
 from typing import Any
 
 from asynqueue.assignments import AssignmentFactory
-from asynqueue.interfaces import IConcurrent
+from asynqueue.interfaces import IConcurrent, IMeasured
+from asynqueue.tally import Tally
+from asynqueue.task import Task
 
 
 class _OneByOne:
@@ -21,16 +24,24 @@ class _OneByOne:
 class Workload:
     """
     I know how many tasks one worker has, and have it wait for more where tasks and
-    workers meet.
+    workers meet. What becomes of them I count.
 
     @ivar worker: The L{IWorker<asynqueue.interfaces.IWorker>} provider.
     @ivar inHand: How many tasks it has been handed since it last began, and has
         neither finished nor given back.
     @ivar calls: How many calls it has finished since it last began.
+    @ivar tally: The L{Tally} of the worker's place.
     """
 
-    def __init__(self, worker: Any, factory: AssignmentFactory) -> None:
+    def __init__(self, worker: Any, factory: AssignmentFactory, tally: Tally) -> None:
         self.worker = worker
+        self.tally = tally
+        tally.join()
+        # When it was handed each of its tasks.
+        self._handed: dict[Any, float] = {}
+        self._isMeasured = IMeasured.providedBy(worker)
+        if self._isMeasured:
+            worker.setMeter(self._measured)
         self.inHand = 0
         self.calls = 0
         self._factory = factory
@@ -77,13 +88,46 @@ class Workload:
             self._factory.cancelRequests(self.worker)
         return self._factory.wait(self.worker, self.qualifications(), not self.calls)
 
-    def taken(self) -> None:
+    def taken(self, task: Any) -> None:
         """
         The worker is handed a task.
         """
         self.inHand += 1
+        self._handed[task] = perf_counter()
+        if isinstance(task, Task):
+            task.tally = self.tally
         if self._taker.prefetch and self.hasRoom():
             self._spare()
+
+    def finished(self, task: Any) -> None:
+        """
+        The worker has done a task.
+        """
+        self.inHand -= 1
+        self.calls += 1
+        handed = self._handed.pop(task, None)
+        if handed is not None and not self._isMeasured:
+            self.tally.record(perf_counter() - handed, 0.0)
+
+    def handed(self) -> dict[Any, float]:
+        """
+        @return: The tasks that the worker has and that are not over, in the order in
+            which it was handed them, and for how long it has had each, in seconds.
+        """
+        now = perf_counter()
+        return {t: now - then for t, then in self._handed.items() if not t.isOver()}
+
+    def _measured(self, task: Any, here: float, there: float) -> None:
+        # Not an update, nor what it has given back meanwhile.
+        if task in self._handed:
+            self.tally.record(here, there)
+
+    def _dropped(self, tasks: "list[Any]") -> None:
+        """
+        The worker has given back tasks.
+        """
+        for task in tasks:
+            self._handed.pop(task, None)
 
     def _spare(self) -> None:
         self._factory.spare(self.worker, self.qualifications())

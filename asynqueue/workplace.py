@@ -15,6 +15,8 @@ from asynqueue.lifetime import Lifetime
 from asynqueue.queues import Queue
 from asynqueue.reactors import theReactor
 from asynqueue.restarts import MAX_DEATHS
+from asynqueue.snapshots import snapshot
+from asynqueue.statistics import Statistics
 from asynqueue.task import Task
 from asynqueue.workforce import TaskHandler
 
@@ -154,6 +156,16 @@ class Workplace:
         @return: How many there were.
         """
         return self.q.cancelAll()
+
+    def statistics(self) -> Statistics:
+        """
+        Tells what waits, what runs and what has been, of me and of each worker. To be
+        called in the reactor's thread. It takes well below a millisecond, however many
+        calls wait.
+
+        @return: A value of this moment, which does not change.
+        """
+        return snapshot(self.th, self.q, self.isRunning())
 
     def subscribe(self, consumer: Any) -> None:
         """

@@ -94,7 +94,7 @@ class Owner:
     def lost(self, life, why):
         self.told.append(("lost", why))
 
-    def record(self, here, there, node=""):
+    def record(self, task, here, there, node=""):
         self.times.append((here, there))
 
 

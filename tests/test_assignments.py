@@ -19,7 +19,7 @@ class AssignmentTests(SynchronousTestCase):
 
     def setUp(self):
         self.free: list[MemoryWorker] = []
-        self.factory = AssignmentFactory(self.free.append)
+        self.factory = AssignmentFactory(lambda worker, _: self.free.append(worker))
         self.worker, self.other = MemoryWorker(), MemoryWorker()
 
     def test_workerFirst(self):

@@ -128,5 +128,5 @@ class FiguresTests(SynchronousTestCase):
         """Call times are kept if that was asked for."""
         for callStats, expected in ((True, [(2.0, 1.0)]), (False, [])):
             figures = self.make([], 1, callStats)
-            figures.record(2.0, 1.0)
+            figures.record(None, 2.0, 1.0)
             self.assertEqual(self.successResultOf(figures.stats()), expected)

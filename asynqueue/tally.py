@@ -1,0 +1,125 @@
+"""
+What is counted of the calls of a queue, while they come and go.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from asynqueue.statistics import BOUNDS, Histogram
+
+__all__ = ["Tally", "Times"]
+
+
+class Times:
+    """
+    I count how many of some times are how long, by the L{BOUNDS}.
+
+    @ivar counts: How many belong to each bucket, as of L{Histogram}.
+    @ivar total: The sum of all, in seconds.
+    """
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """
+        Counts one more.
+        """
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def absorb(self, other: "Times") -> None:
+        """
+        Counts all those of another, too.
+        """
+        self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
+    def histogram(self) -> Histogram:
+        """
+        @return: What has been counted until now.
+        """
+        return Histogram(BOUNDS, tuple(self.counts), self.total)
+
+
+class Tally:
+    """
+    I count what becomes of calls, and of what makes them: in one place of a queue, or
+    of all that have no place.
+
+    The place of a worker is its successor's after it. So they share me, and what is
+    counted there never becomes less. When nobody has me any more, what I have counted
+    goes to where all that is gone is counted.
+
+    @ivar root: Where that is: another of my kind, or I myself.
+    @ivar done: How many calls have ended with a result.
+    @ivar failed: How many have ended with an error.
+    @ivar cancelled: How many were cancelled.
+    @ivar deaths: How often what made them died though nobody had asked it to.
+    @ivar restarts: How often that has begun anew.
+    @ivar callSeconds: How long they took there: L{Times}.
+    @ivar overheadSeconds: How much longer they took here.
+    """
+
+    __slots__ = (
+        "_users",
+        "callSeconds",
+        "cancelled",
+        "deaths",
+        "done",
+        "failed",
+        "overheadSeconds",
+        "restarts",
+        "root",
+    )
+
+    def __init__(self, root: "Tally | None" = None) -> None:
+        self.root = self if root is None else root
+        self.done = self.failed = self.cancelled = self.deaths = self.restarts = 0
+        self.callSeconds = Times()
+        self.overheadSeconds = Times()
+        self._users = 0
+
+    def record(self, here: float, there: float) -> None:
+        """
+        A call was made.
+
+        @param here: How long it took, as far as that can be told here, in seconds.
+        @param there: How long of that it ran, in seconds; 0.0 if nobody has told. Then
+            all of it counts as that.
+        """
+        if there:
+            self.callSeconds.add(there)
+            self.overheadSeconds.add(here - there if here > there else 0.0)
+        else:
+            self.callSeconds.add(here)
+
+    def join(self) -> None:
+        """
+        One more worker has me.
+        """
+        self._users += 1
+
+    def leave(self) -> None:
+        """
+        A worker that had me is gone.
+        """
+        self._users -= 1
+        if not self._users:
+            self.root.absorb([self])
+
+    def absorb(self, others: "Iterable[Tally]") -> None:
+        """
+        Counts all that some others have counted, too.
+        """
+        for other in others:
+            self.done += other.done
+            self.failed += other.failed
+            self.cancelled += other.cancelled
+            self.deaths += other.deaths
+            self.restarts += other.restarts
+            self.callSeconds.absorb(other.callSeconds)
+            self.overheadSeconds.absorb(other.overheadSeconds)
