@@ -39,6 +39,10 @@ imports only from those listed below it:
   - C{lines}: lines read from standard input and written to standard output
   - C{charts}: small panels side by side in a file
   - C{tables}: tables of text
+  - C{monitor}: a page to watch a queue on
+  - C{monitorpage}: what a browser is given of it, and to whom it is refused
+  - C{monitorstream}: what those who watch are told, again and again
+  - C{monitorfigures}: what a queue tells of itself, as the page reads it
   - C{cluster}: C{ClusterQueue}, and the address of all that has to do with clusters
   - C{null}: C{NullQueue}: calls in the reactor's own thread
   - C{workers}: the address of all workers
