@@ -4,6 +4,7 @@ What a queue tells of itself, as a page in a browser reads it.
 
 import json
 import math
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -97,8 +98,17 @@ def _worker(worker: WorkerStatistics, arguments: bool) -> dict[str, Any]:
 
 
 def _call(call: CallInHand, arguments: bool) -> dict[str, Any]:
-    text = _cut(call.text, TEXT) if arguments else _cut(call.function, NAME)
+    text = _cut(call.text, TEXT) if arguments else _cut(_name(call.function), NAME)
     return {"text": text, "series": _series(call.series), "seconds": call.seconds}
+
+
+def _name(function: str) -> str:
+    """
+    @return: The name of a function, without what may follow: what has no name is told
+        by its C{repr}, and that of a C{functools.partial} has arguments.
+    """
+    found = re.match(r"<?([\w.]+(?:<\w+>[\w.]*)*)", function)
+    return "?" if found is None else found[1]
 
 
 def _death(death: Death, arguments: bool) -> dict[str, Any]:

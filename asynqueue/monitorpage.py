@@ -131,13 +131,20 @@ class Guarded(Resource):
     """
 
     def __init__(self, guard: Guard) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.guard = guard
 
     def render(self, request: Any) -> Any:
         """
         Answers a request.
         """
+        body = self._body(request)
+        if request.method == b"HEAD" and body is not NOT_DONE_YET:
+            request.setHeader("Content-Length", str(len(body)))
+            return b""
+        return body
+
+    def _body(self, request: Any) -> Any:
         for name, value in HEADERS.items():
             request.setHeader(name, value)
         why = self.guard.refusal(request)

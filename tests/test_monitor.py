@@ -37,9 +37,9 @@ class StoppingReactor(MemoryReactorClock):
         super().__init__()
         self.stops: list[Any] = []
 
-    def addSystemEventTrigger(self, phase, event, f, *args, **kw):
-        self.stops.append(f)
-        return f
+    def addSystemEventTrigger(self, *args: Any, **kw: Any) -> Any:
+        self.stops.append(args[2])
+        return args[2]
 
     def removeSystemEventTrigger(self, triggerID):
         self.stops.remove(triggerID)
@@ -118,9 +118,11 @@ class MonitorTestCase(SynchronousTestCase):
         """
         Serves the page, by itself or below a path.
         """
-        root = page = monitor.resource(self.queue, reactor=self.reactor, **how)
-        if path is not None:
-            root = Resource()
+        root: Any = Resource()
+        page = monitor.resource(self.queue, reactor=self.reactor, **how)
+        if path is None:
+            root = page
+        else:
             root.putChild(path, page)
         self.site = Site(root, reactor=self.reactor, timeout=None)
 
@@ -237,9 +239,10 @@ class PageTests(MonitorTestCase):
 
     def test_head(self):
         """HEAD is answered as GET is, without a body, and begins no stream."""
-        events = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        events: list[Any] = []
+        hear: Any = events.append
+        globalLogPublisher.addObserver(hear)
+        self.addCleanup(globalLogPublisher.removeObserver, hear)
         for path in ("/", "/page.js", "/events", "/nosuch"):
             answer = self.ask(path, "HEAD")
             self.assertEqual(

@@ -108,6 +108,19 @@ class FiguresTests(SynchronousTestCase):
             [None, "work.grind('secret')"],
         )
 
+    def test_names(self):
+        """What is called has no arguments by its name, whatever it is."""
+        for function, name in [
+            ("work.grind", "work.grind"),
+            ("work.f.<locals>.<lambda>", "work.f.<locals>.<lambda>"),
+            ("functools.partial(<function f at 0x1>, 'secret')", "functools.partial"),
+            ("<work.Grinder object at 0x7f>", "work.Grinder"),
+            ("Grinder(key='secret')", "Grinder"),
+            ("'secret'", "?"),
+        ]:
+            found = told(workers=(worker(calls=(call(function),)),))
+            self.assertEqual(found["workers"][0]["calls"][0]["text"], name)
+
     def test_latest(self):
         """Of deaths the last are told, the latest first."""
         deaths = [death(pid=number) for number in range(DEATHS + 5)]
