@@ -107,6 +107,8 @@ def runMap(args: argparse.Namespace) -> int:
 
     try:
         queue, how = clustermap.prepare(args) if args.cluster else prepare(args)
+        if args.monitor is not None:
+            watch(queue, args)
     except clustermap.Unusable as error:
         return complain(USAGE, str(error))
 
@@ -150,6 +152,28 @@ def prepare(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     # When the reactor stops before the job is over, there is nothing to wait for.
     queue = ProcessQueue(workers, callStats=args.stats, grace=0.0)
     return queue, {"report": CallTimes(queue.workers()) if args.stats else None}
+
+
+def watch(queue: Any, args: argparse.Namespace) -> None:
+    """
+    Serves a page to watch a queue on, and says where.
+
+    @raise Unusable: if the port cannot be had.
+    """
+    from twisted.internet.error import CannotListenError
+
+    from asynqueue import clustermap, monitor
+
+    try:
+        title = f"asynqueue map {args.function}"
+        port = monitor.listen(queue, args.monitor, title=title)
+    except CannotListenError as error:
+        raise clustermap.Unusable(
+            f"the page of --monitor {args.monitor} cannot be served: "
+            f"{error.socketError}. Take another port, or 0 for any that is free"
+        ) from error
+    if sys.stderr is not None:
+        print(f"asynqueue: watch it at {monitor.address(port)}", file=sys.stderr)
 
 
 def runJob(job: Any, texts: AsyncIterator[str]) -> int:

@@ -16,15 +16,17 @@ Functions that run the commands, by their names, and return the exit status.
 """
 
 
-def integer(least: int) -> Callable[[str], int]:
+def integer(least: int, most: float = math.inf) -> Callable[[str], int]:
     """
-    @return: What makes an integer, not below a least one, of an argument.
+    @return: What makes an integer, neither below nor above others, of an argument.
     """
 
     def parse(text: str) -> int:
         value = int(text)
         if value < least:
             raise argparse.ArgumentTypeError(f"it has to be at least {least}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"it has to be at most {most}")
         return value
 
     # By this name an argument that is none is refused.
@@ -145,6 +147,13 @@ def addMap(add: Callable[..., Any]) -> Any:
         action="store_true",
         help="at the end, print the calls, median times and memory of each worker, "
         "or node, on standard error",
+    )
+    option(
+        "--monitor",
+        metavar="PORT",
+        type=integer(0, 65535),
+        help="show it live on a page at http://127.0.0.1:PORT/, as long as it runs; 0 "
+        "takes a free port, and says which",
     )
     clustermap.addOptions(parser)
     return parser

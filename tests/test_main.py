@@ -78,6 +78,8 @@ class ArgumentsTests(ArgumentsTestCase):
             ("map --timeout inf f:g", "--timeout"),
             ("map --timeout soon f:g", "--timeout"),
             ("map --retries -1 f:g", "--retries"),
+            ("map --monitor -1 f:g", "--monitor: it has to be at least 0"),
+            ("map --monitor 65536 f:g", "--monitor: it has to be at most 65535"),
             ("map f:g --bogus", "--bogus"),
             ("map f:g a --bogus b", "--bogus"),
         ]:
