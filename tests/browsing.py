@@ -2,6 +2,7 @@
 A real browser without a window, for the tests of what is shown in one.
 """
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -54,6 +55,46 @@ def openBrowser() -> "Browser":
     if os.environ.get(REQUIRED) == "required":
         raise RuntimeError(f"{text} ({REQUIRED} says that it is required)")
     raise SkipTest(text)
+
+
+class Shared:
+    """
+    I am the browser that all tests of a module share, from the first to the last.
+    Trial has nothing that would be done once for several tests.
+
+    @ivar users: How many tests have not yet given me back.
+    """
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._browser: Browser | None = None
+
+    def get(self) -> "Browser":
+        """
+        @return: The browser, as of L{openBrowser}.
+        """
+        if self._browser is None:
+            self._browser = openBrowser()
+            # Where the tests are interrupted, or others run the rest of them.
+            atexit.register(self.close)
+        return self._browser
+
+    def giveBack(self) -> None:
+        """
+        To be called when a test is over.
+        """
+        self.users -= 1
+        if self.users <= 0:
+            self.close()
+
+    def close(self) -> None:
+        """
+        Ends the browser, if there is one.
+        """
+        browser, self._browser = self._browser, None
+        if browser is not None:
+            atexit.unregister(self.close)
+            browser.close()
 
 
 class Browser:

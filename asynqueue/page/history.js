@@ -42,13 +42,13 @@ export class History {
 
   add(look) {
     const last = this.looks.at(-1);
+    if (last !== undefined && look.time === last.time) return;
     if (last !== undefined && !this.follows(look, last)) {
       // It is another queue by now, or the clock was set back.
       this.looks = [];
       this.points = [];
-    } else if (last !== undefined) {
-      this.points.push(this.point(look, last));
     }
+    this.points.push(this.point(look, this.looks.at(-1)));
     this.looks.push(look);
     const begin = look.time - SPAN;
     while (this.looks.length > 2 && this.looks[1].time < begin) this.looks.shift();
@@ -64,13 +64,14 @@ export class History {
     );
   }
 
+  // What came between two looks; the first has none before it.
   point(look, last) {
+    const now = { time: look.time, waiting: look.waiting, inHand: look.inHand };
+    if (last === undefined) return { ...now, rate: null, call: null, overhead: null };
     const seconds = look.time - last.time;
     return {
-      time: look.time,
+      ...now,
       rate: (look.done + look.failed - last.done - last.failed) / seconds,
-      waiting: look.waiting,
-      inHand: look.inHand,
       call: median(difference(look.callSeconds, last.callSeconds)),
       overhead: median(difference(look.overheadSeconds, last.overheadSeconds)),
     };
