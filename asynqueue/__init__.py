@@ -25,6 +25,7 @@ imports only from those listed below it:
   - C{results}: samples, their medians and ratios
   - C{trials}: one contender under one load, in a process of its own
   - C{loads}: which loads there are
+  - C{watching}: what it costs to be watched
   - C{exercises}: what is done under them, and measured
   - C{stalls}: how long the reactor does not come round
   - C{contenders}: who is measured

@@ -66,6 +66,8 @@ BOUNDS = (
     Bound("mb100", "stall", "asynqueue", "executor", AT_MOST, 1),
     Bound("waiting", "size", "asynqueue", None, AT_MOST, 2048),
     Bound("waiting", "growth", "asynqueue", None, AT_MOST, 2),
+    Bound("watched", "mounted", "asynqueue", None, AT_LEAST, 98),
+    Bound("watched", "watched", "asynqueue", None, AT_LEAST, 98),
     Bound("start", "first", "asynqueue", "executor", AT_MOST, 1),
     Bound("cluster64", "rate", "cluster", "dask", AT_LEAST, 1 / 1.2),
     Bound("cluster64", "rate", "cluster", None, AT_LEAST, 800),

@@ -72,6 +72,16 @@ class Contender:
         """
         raise Cannot("has no remote iterators")
 
+    def watch(self) -> tuple[str, Callable[[], Any]]:
+        """
+        Serves a page to watch me on.
+
+        @return: Its address, and what takes it away, which returns a Deferred
+            that fires then.
+        @raise Cannot: if the library has no such thing.
+        """
+        raise Cannot("has no page to watch it on")
+
     def stop(self) -> "Deferred[Any]":
         """
         @return: A Deferred that fires when the processes have ended.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, ClassVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from asynqueue.clusterrivals import Dask
 from asynqueue.contender import Contender
@@ -71,6 +71,15 @@ class Asynqueue(Contender):
         async for _ in await self.call(f, *args):
             items += 1
         return items
+
+    def watch(self) -> tuple[str, Callable[[], Any]]:
+        """
+        Serves the page of the queue.
+        """
+        from asynqueue import monitor
+
+        port = monitor.listen(self._queue)
+        return monitor.address(port), lambda: maybeDeferred(port.stopListening)
 
     def stop(self) -> "Deferred[Any]":
         """
@@ -136,6 +145,12 @@ class Ancestor(Asynqueue):
 
         multiprocessing.set_start_method("fork", force=True)
         self._queue = self._make(self.workers, returnFailure=True)
+
+    def watch(self) -> tuple[str, Callable[[], Any]]:
+        """
+        There is no page.
+        """
+        return Contender.watch(self)
 
     async def read(self, f: Callable[..., Any], *args: Any) -> int:
         """

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asynqueue import exercises
+from asynqueue import exercises, watching
 from asynqueue.exercises import Measures, doublings
 
 LIMIT = 60.0
@@ -225,6 +225,19 @@ def theLoads(cores: int) -> dict[str, Load]:
             ),
             {"calls": 1_000_000, "ahead": 20},
             {"calls": 20_000},
+            limit=3 * LIMIT,
+        ),
+        Load(
+            "watched",
+            "no-op calls, 64 outstanding, with a page to watch",
+            watching.watched,
+            (
+                Measure("mounted", "as fast if nobody watches", "%", True, 100),
+                Measure("watched", "as fast if somebody does", "%", True, 100),
+            ),
+            {"rounds": 9, "seconds": 3.0},
+            {"rounds": 1, "seconds": 0.2},
+            isUsual=False,
             limit=3 * LIMIT,
         ),
     )

@@ -129,11 +129,14 @@ class Browser:
         self.driver.quit()
         shutil.rmtree(self._home, ignore_errors=True)
 
-    def show(self, width: int, height: int, scheme: str = "light") -> None:
+    def show(
+        self, width: int, height: int, scheme: str = "light", scale: float = 1
+    ) -> None:
         """
-        Sets the size of the window, in CSS pixels, and the scheme of colours.
+        Sets the size of the window, in CSS pixels, how many pixels each of them has,
+        and the scheme of colours.
         """
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1}
+        metrics = {"width": width, "height": height, "deviceScaleFactor": scale}
         self.tell("Emulation.setDeviceMetricsOverride", mobile=False, **metrics)
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.tell("Emulation.setEmulatedMedia", features=[feature])
@@ -194,13 +197,3 @@ class Browser:
         @return: What the page has said on the console.
         """
         return [entry["message"] for entry in self.driver.get_log("browser")]
-
-    def picture(self, path: str) -> None:
-        """
-        Saves a picture of the whole page.
-        """
-        height = self.run("return document.documentElement.scrollHeight")
-        width = self.run("return document.documentElement.clientWidth")
-        scheme = self.run("return matchMedia('(prefers-color-scheme: dark)').matches")
-        self.show(width, height, "dark" if scheme else "light")
-        self.driver.save_screenshot(path)

@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet import reactor as installed
 from twisted.internet.defer import gatherResults
-from twisted.internet.tcp import Server
 from twisted.internet.task import deferLater
+from twisted.internet.tcp import Server
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 

@@ -36,10 +36,11 @@ function begin(plot, label) {
 
 // Round numbers from 0 to somewhat above the most.
 function ticks(most) {
-  const rough = Math.max(most, 1e-9) / 3;
+  const rough = Math.max(most, 1e-9) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((each) => each * power >= rough);
-  return [0, 1, 2, 3].map((i) => i * step);
+  const step = power * [1, 2, 2.5, 5, 10].find((each) => each * power >= rough * 0.9999);
+  const above = Math.max(1, Math.ceil(most / step - 1e-4));
+  return Array.from({ length: above + 1 }, (_, i) => i * step);
 }
 
 function decades(least, most) {
@@ -207,7 +208,7 @@ export function drawHistogram(figure, histogram, number, fact) {
     if (first > 0) first -= 1;
     if (last - first < 7 && last < counts.length - 1) last += 1;
   }
-  const marks = ticks(Math.max(3, ...counts)).filter(Number.isInteger);
+  const marks = ticks(Math.max(4, ...counts));
   const [low, high] = [height - BOTTOM, TOP];
   const y = (n) => low - (n / marks.at(-1)) * (low - high);
   grid(svg, marks, y, width, words.count);

@@ -12,8 +12,9 @@ const at = (id) => document.getElementById(id);
 const history = new History();
 const diedAt = new Map();
 const charts = [
-  new TimeChart(at("rateChart"), [{ name: "calls/s", key: "rate" }], {
-    text: words.figure,
+  new TimeChart(at("rateChart"), [{ name: "", key: "rate" }], {
+    text: (rate) => `${words.figure(rate)} calls/s`,
+    mark: words.figure,
     least: 1,
   }),
   new TimeChart(
@@ -22,7 +23,7 @@ const charts = [
       { name: "waiting", key: "waiting" },
       { name: "in hand", key: "inHand" },
     ],
-    { text: words.figure, least: 3 },
+    { text: words.figure, least: 4 },
   ),
   new TimeChart(
     at("timeChart"),

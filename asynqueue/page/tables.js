@@ -7,8 +7,8 @@ function change(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// cells: [{text, kind: classes, title, badge: a state, share: 0 to 1}, ...]; the first
-// is the head of the row.
+// cells: [{text, kind: classes, title, note, badge: a state, share: 0 to 1}, ...]; the
+// first is the head of the row.
 function fillRow(row, cells, labels) {
   cells.forEach((cell, i) => {
     let node = row.cells[i];
@@ -26,6 +26,10 @@ function fillRow(row, cells, labels) {
       change(node.firstChild, cell.text);
     } else if (cell.share !== undefined) {
       inner(node, "track").style.width = `${(100 * cell.share).toFixed(1)}%`;
+    } else if (cell.note !== undefined) {
+      change(inner(node, "name"), cell.text);
+      if (node.children.length < 2) node.append(document.createElement("small"));
+      change(node.lastChild, cell.note);
     } else {
       change(node, cell.text);
     }
@@ -80,7 +84,7 @@ export function showWorkers(table, look, justDied) {
   const rows = look.workers.map((worker) => {
     const [badge, state] = stateOf(worker, justDied.has(worker.ID));
     return [
-      { text: `${worker.ID}  ${worker.kind}`, title: seriesOf(worker) },
+      { text: `${worker.ID}  ${worker.kind}`, note: seriesOf(worker) },
       { text: state, badge },
       { text: worker.pid === null ? words.NONE : String(worker.pid) },
       { text: callsOf(worker), kind: "code lines" },
@@ -117,7 +121,7 @@ export function showDeaths(table, look) {
     const code = death.exitCode === null ? words.NONE : `exit code ${death.exitCode}`;
     const call = death.call ? `\nIn hand: ${death.call}` : "";
     return [
-      { text: words.clock(death.time), title: words.date(death.time) },
+      { text: words.clock(death.time), title: words.date(death.time), kind: "whole" },
       { text: death.worker === null ? words.NONE : String(death.worker) },
       { text: death.pid === null ? words.NONE : String(death.pid) },
       { text: death.signal || code },
