@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+from twisted.internet import reactor as installed
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.error import ConnectionDone
@@ -19,7 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
-from asynqueue import monitor
+from asynqueue import NullQueue, ThreadQueue, monitor
 from asynqueue.monitorpage import PAGE
 from asynqueue.monitorstream import MOST, PATIENCE, Reading, Watcher
 from tests.watched import WatchedQueue, call, worker
@@ -476,6 +477,34 @@ class StreamTests(MonitorTestCase):
             each()
         watcher.write(b"3")
         self.assertEqual((request.written, watcher.reading), ([b"1"], Reading.GONE))
+
+
+class QueueTests(TestCase):
+    """
+    Real queues can be watched, of whatever kind.
+    """
+
+    async def check(self, queue):
+        page = monitor.resource(queue, reactor=installed)
+        site = Site(page, timeout=None)
+        await queue.call(abs, -1)
+        watcher = Connection(site).ask("/events")
+        (told,) = watcher.figures()
+        self.assertEqual((told["done"], told["failed"], told["inHand"]), (1, 0, 0))
+        self.assertEqual(len(told["workers"]), 1)
+        self.assertEqual(told["workers"][0]["done"], 1)
+        watcher.leave()
+        await queue.shutdown()
+        late = Connection(site).ask("/events")
+        self.assertEqual(late.events()[-1], ("end", "shutdown"))
+
+    async def test_null(self):
+        """One in the reactor's own thread."""
+        await self.check(NullQueue())
+
+    async def test_thread(self):
+        """One in another."""
+        await self.check(ThreadQueue())
 
 
 class ListenTests(TestCase):

@@ -3,6 +3,7 @@ The page to watch a queue on, in a real browser.
 """
 
 import os
+import shutil
 import signal
 import time
 from typing import Any
@@ -12,11 +13,11 @@ from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Server
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 from asynqueue import ProcessQueue, monitor
 from tests import calls
-from tests.browsing import Shared
+from tests.browsing import REQUIRED, Shared, openBrowser
 from tests.watched import (
     NASTY,
     WatchedQueue,
@@ -141,6 +142,27 @@ class BrowserTestCase(TestCase):
         Nothing was said on the console: no error, and nothing that was refused.
         """
         self.assertEqual(await self.blocking(self.browser.said), [])
+
+
+class LackingTests(SynchronousTestCase):
+    """
+    There is no browser.
+    """
+
+    def setUp(self):
+        self.patch(shutil, "which", lambda name: None)
+        self.patch(os, "environ", {})
+
+    def test_leftOut(self):
+        """The tests are left out, and say what they lack."""
+        error = self.assertRaises(SkipTest, openBrowser)
+        self.assertIn("no chromium, no chromedriver", str(error))
+
+    def test_required(self):
+        """Where it is required they fail."""
+        os.environ[REQUIRED] = "required"
+        error = self.assertRaises(RuntimeError, openBrowser)
+        self.assertIn("apt-get install chromium", str(error))
 
 
 class RealTests(BrowserTestCase):
