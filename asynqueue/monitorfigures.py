@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Hashable, Iterable, Sequence
+from heapq import nlargest
 from typing import Any
 
 from asynqueue.about import aboutObject
@@ -40,12 +41,12 @@ def figures(
     @return: What JSON has words for: texts, finite numbers, lists and dicts. Times
         are in seconds, sizes in bytes, and C{None} is what is not known.
     """
-    some = statistics.waiting[:WAITING]
+    some = _some(statistics.waiting)
     return {
         "time": statistics.time,
         "isRunning": statistics.isRunning,
         "waiting": sum(row.calls for row in statistics.waiting),
-        "waitingRows": [_waiting(row) for row in some],
+        "waitingRows": some,
         "moreWaitingRows": len(statistics.waiting) - len(some),
         "inHand": statistics.inHand,
         "done": statistics.done,
@@ -67,6 +68,16 @@ def encode(figures: dict[str, Any]) -> bytes:
     """
     text = json.dumps(figures, allow_nan=False, separators=(",", ":"))
     return text.encode("ascii")
+
+
+def _some(rows: Sequence[Waiting]) -> list[dict[str, Any]]:
+    """
+    @return: Those of the most calls, in an order that does not depend on how many: by
+        series, the most urgent of each first.
+    """
+    some = nlargest(WAITING, rows, key=lambda row: row.calls)
+    some.sort(key=lambda row: (_series(row.series) or "", row.urgency))
+    return [_waiting(row) for row in some]
 
 
 def _waiting(row: Waiting) -> dict[str, Any]:

@@ -299,6 +299,22 @@ class WatchedTests(BrowserTestCase):
         )
         self.assertEqual(lacking, 0)
 
+    async def test_pointed(self):
+        """What is pointed at in a curve is read beside it, and when that was."""
+        await self.open(self.queue)
+        self.queue.change(inHand=9)
+        await self.until(SHOWS, "#depthChart .reading", "in hand 9")
+        await self.blocking(
+            self.browser.run,
+            "const plot = document.querySelector('#depthChart .plot');"
+            "const {left, top} = plot.getBoundingClientRect();"
+            "plot.dispatchEvent(new PointerEvent("
+            "    'pointermove', {clientX: left + 60, clientY: top + 60}));",
+        )
+        await self.until(SHOWS, "#depthChart .reading", "in hand 2")
+        await self.until("document.querySelector('#depthChart .cursor') !== null")
+        await self.assertSilent()
+
     async def test_lately(self):
         """On request only the calls of the last minute count."""
         await self.open(self.queue)

@@ -50,10 +50,23 @@ class FiguresTests(SynchronousTestCase):
         self.assertEqual(
             found["waitingRows"],
             [
-                {"series": "a", "urgency": -1.0, "calls": 3},
                 {"series": None, "urgency": 0.0, "calls": 4},
+                {"series": "a", "urgency": -1.0, "calls": 3},
             ],
         )
+
+    def test_order(self):
+        """What waits has an order that does not change with how much it is."""
+        rows = [("b", 5.0, 1), ("a", float("inf"), 2), ("b", -5.0, 3), (None, 0.0, 4)]
+        orders = [
+            [(row["series"], row["calls"]) for row in told(waiting=some)["waitingRows"]]
+            for some in (waiting(*rows), waiting(*rows[::-1]))
+        ]
+        self.assertEqual(orders[0], [(None, 4), ("a", 2), ("b", 3), ("b", 1)])
+        self.assertEqual(*orders)
+        many = waiting(*((n, 0.0, n) for n in range(1, WAITING + 51)))
+        found = told(waiting=many)["waitingRows"]
+        self.assertEqual(min(row["calls"] for row in found), 51)
 
     def test_infinities(self):
         """JSON has no infinities: there are words for them."""
@@ -72,7 +85,7 @@ class FiguresTests(SynchronousTestCase):
             def __repr__(self):
                 raise RuntimeError
 
-        rows = waiting((("user", 3), 0.0, 1), (7, 0.0, 1), (Broken(), 0.0, 1))
+        rows = waiting((7, 0.0, 1), (Broken(), 0.0, 1), (("user", 3), 0.0, 1))
         names = [row["series"] for row in told(waiting=rows)["waitingRows"]]
         self.assertEqual(names[:2], ["('user', 3)", "7"])
         self.assertIn("<Broken", names[2])

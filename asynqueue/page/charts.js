@@ -6,7 +6,10 @@ import { SPAN, sum } from "./history.js";
 // How many seconds curves may span, and how far apart the marks of time are then.
 const SPANS = [
   [60, 20],
+  [90, 30],
   [120, 30],
+  [180, 60],
+  [240, 60],
   [SPAN, 60],
 ];
 
@@ -101,6 +104,9 @@ export class TimeChart {
     if (chosen !== null && this.pointer !== null) {
       const at = x(chosen.time);
       add(svg, "line", { class: "cursor", x1: at, x2: at, y1: TOP, y2: height - BOTTOM });
+      const isLeft = at < (LEFT + width) / 2;
+      const place = { x: at + (isLeft ? 5 : -5), y: TOP + 8, "text-anchor": isLeft ? "start" : "end" };
+      add(svg, "text", place, words.clock(chosen.time));
     }
   }
 
@@ -120,11 +126,6 @@ export class TimeChart {
       span.textContent = `${curve.name} ${value}`.trim();
       return span;
     });
-    if (point !== null && this.pointer !== null) {
-      const span = document.createElement("span");
-      span.textContent = words.clock(point.time);
-      parts.unshift(span);
-    }
     this.reading.replaceChildren(...parts);
   }
 
