@@ -55,11 +55,15 @@ imports only from those listed below it:
   - C{threadpool}: threads that several share
   - C{buffers}: items on their way to a thread that waits for them
   - C{base}: C{TaskQueue}: calls and updates
+  - C{calls}: calls whose options are set apart
   - C{maps}: a call for each of many items
   - C{flow}: items that become calls, a bounded number of them at a time
+  - C{mapsignatures}: what C{map} takes and gives, for type checkers
+  - C{signatures}: the same of all other calls of a queue
   - C{outcomes}: what becomes of a finished task: a result, a failure, another try
   - C{logs}: where a queue tells of its calls
   - C{workplace}: where tasks wait and workers are
+  - C{blocks}: how the block is left that a queue is used for
   - C{snapshots}: what a queue tells of itself, put together
   - C{tasks}: the address of all that has to do with tasks
   - C{workforce}: C{TaskHandler}: the workers of a queue
@@ -131,6 +135,7 @@ imports only from those listed below it:
   - C{trackers}: waiting for Deferreds that others hold
   - C{delays}: waiting for a time to pass, and for events that nobody tells of
   - C{programs}: processes that others have started, and what they print
+  - C{awaiting}: Deferreds that the tasks of asyncio can await, too
   - C{deferreds}: waiting for what others wait for
   - C{stops}: what is to be done when the reactor is about to stop
   - C{reactors}: which reactor

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
+from asynqueue.awaiting import dual
+from asynqueue.calls import CallsMaker
 from asynqueue.checks import checkCallable, checkInteger
 from asynqueue.contexts import Hooks, checkHooks
 from asynqueue.errors import QueueFull, QueueRunError
@@ -23,13 +25,14 @@ from asynqueue.priority import Priority
 from asynqueue.producers import checkConsumer
 from asynqueue.queues import Queue
 from asynqueue.restarts import MAX_DEATHS
+from asynqueue.signatures import Signatures, signed
 from asynqueue.task import Task, TaskFactory
 from asynqueue.workplace import Workplace
 
 __all__ = ["LoadInfoProducer", "Priority", "Queue", "TaskQueue"]
 
 
-class TaskQueue(Mapper, Workplace):
+class TaskQueue(CallsMaker, Mapper, Workplace):
     """
     I have calls run by workers, the most urgent first.
 
@@ -123,6 +126,7 @@ class TaskQueue(Mapper, Workplace):
             # If it never comes up, the calls that wait for it tell.
             self.attachWorker(worker).addErrback(lambda _: None)
 
+    @signed(Signatures.call)
     def call(
         self,
         func: Callable[..., Any],
@@ -214,6 +218,7 @@ class TaskQueue(Mapper, Workplace):
             self.q.putWhenRoom(task)
         return task.d
 
+    @signed(Signatures.call)
     def callWhenReady(
         self, func: Callable[..., Any], /, *args: Any, **kw: Any
     ) -> "Deferred[Any]":
@@ -241,8 +246,9 @@ class TaskQueue(Mapper, Workplace):
             first. The room is there for whoever makes a call right then.
         @raise QueueRunError: if I was shut down.
         """
-        return self.q.whenRoom()
+        return dual(self.q.whenRoom())
 
+    @signed(Signatures.update)
     def update(
         self,
         func: Callable[..., Any],
@@ -285,7 +291,7 @@ class TaskQueue(Mapper, Workplace):
         if returnFailure is None:
             returnFailure = self.returnFailure
         d = self.th.update(task, ephemeral, sequential)
-        return d.addCallback(self._updated, task, returnFailure)
+        return dual(d.addCallback(self._updated, task, returnFailure))
 
     def newTask(
         self,

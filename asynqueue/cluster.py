@@ -14,6 +14,7 @@ from asynqueue.clusterworker import ClusterWorker
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerError
 from asynqueue.offers import aboutOffers
+from asynqueue.signatures import ClusterSignatures, signed
 from asynqueue.task import Task
 
 __all__ = ["ClusterQueue", "ClusterWorker", "NodeInfo"]
@@ -105,6 +106,17 @@ class ClusterQueue(TaskQueue):
         @return: As of L{ClusterWorker.stats}.
         """
         return self.worker.stats()
+
+    @signed(ClusterSignatures.update)
+    def update(
+        self, func: Callable[..., Any], /, *args: Any, **kw: Any
+    ) -> "Deferred[list[Any]]":
+        """
+        As of L{TaskQueue<asynqueue.base.TaskQueue.update>}. The result of the
+        L{ClusterWorker} among those of the workers is a dict: the result of each
+        node, by its address.
+        """
+        return super().update(func, *args, **kw)
 
     def newTask(
         self,

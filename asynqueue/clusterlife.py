@@ -303,7 +303,7 @@ class ClusterLife:
             errand.task.callback((status, result))
         self.released(errand)
 
-    def _deferator(self, node: str, iteration: Iteration, task: Task) -> Deferator:
+    def _deferator(self, node: str, iteration: Iteration, task: Task) -> Deferator[Any]:
         iterators = self._iterators.get(node)
         if iterators is None:
             line = NodeLine(node, self._connection.inquire, self._numbers)

@@ -5,15 +5,18 @@ Iterators whose items take their time.
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import CoroutineType
-from typing import Any
+from types import CoroutineType, TracebackType
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
+from asynqueue.awaiting import dual
 from asynqueue.errors import NotReadyError
 
 __all__ = ["Deferator", "Prefetcherator"]
+
+T = TypeVar("T")
 
 _END = (None, False)
 _LATER = (Deferred, CoroutineType, Failure)
@@ -194,7 +197,7 @@ class Prefetcherator:
         return self._deferred(lambda: (value, True, self.isBusy()))
 
 
-class Deferator:
+class Deferator(Generic[T]):
     """
     I iterate over the items of an iterator that is elsewhere or slow. Each item
     comes in a Deferred::
@@ -211,7 +214,7 @@ class Deferator:
     asked for.
 
     Whoever does not want all items calls L{stop}, or lets go of me: what I
-    iterate over is closed then.
+    iterate over is closed then. An C{async with} block does it, however it is left.
 
     @ivar d: A Deferred that fires when the iteration is over: with C{True} if
         it came to its end, C{False} if it was stopped or failed. Attributes
@@ -271,10 +274,10 @@ class Deferator:
             raise AttributeError(f"A Deferator has no {name}")
         return getattr(self.d, name)
 
-    def __iter__(self) -> "Deferator":
+    def __iter__(self) -> "Deferator[T]":
         return self
 
-    def __next__(self) -> "Deferred[Any]":
+    def __next__(self) -> "Deferred[T]":
         """
         @return: A Deferred that fires with the next item. It too has a I{stop}.
         @raise StopIteration: if there are no more.
@@ -289,10 +292,10 @@ class Deferator:
         d.stop = self.stop  # type: ignore[attr-defined]
         return d
 
-    def __aiter__(self) -> "Deferator":
+    def __aiter__(self) -> "Deferator[T]":
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> T:
         """
         @return: The next item.
         @raise StopAsyncIteration: if there are no more.
@@ -302,9 +305,9 @@ class Deferator:
         if self.moreLeft:
             self._isPending = True
             d = self._getItem().addCallbacks(self._gotItem, self._failed)
-            value, isValid = await d
+            value, isValid = await dual(d)
             if isValid:
-                return value
+                return value  # type: ignore[no-any-return]
         self._over(True)
         raise StopAsyncIteration
 
@@ -314,6 +317,23 @@ class Deferator:
         """
         if self._over(False):
             self._prefetcherator.stop()
+
+    async def aclose(self) -> None:
+        """
+        Does what L{stop} does, for C{contextlib.aclosing}.
+        """
+        self.stop()
+
+    async def __aenter__(self) -> "Deferator[T]":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
 
     def _checkReady(self) -> None:
         if self._isPending:

@@ -215,7 +215,7 @@ class ThreadLooper:
         d: Deferred[Any] = self.runCall((f, args, kw), raw, doNext)
         return d.addCallback(self._settle, consumer)
 
-    def dr2ip(self, dr: Deferator, consumer: Any = None) -> Any:
+    def dr2ip(self, dr: Deferator[Any], consumer: Any = None) -> Any:
         """
         Makes a producer of a L{Deferator}.
 

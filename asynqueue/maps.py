@@ -14,11 +14,13 @@ from asynqueue.about import aboutCallable
 from asynqueue.checks import checkInteger
 from asynqueue.deferator import Deferator
 from asynqueue.flow import Flow, Source
+from asynqueue.mapsignatures import MapSignatures
+from asynqueue.signatures import signed
 
 __all__ = ["Caller", "Mapper", "Results"]
 
 
-class Results(Deferator):
+class Results(Deferator[Any]):
     """
     I am a L{Deferator} of the results of a L{Flow}. When I am stopped or let go
     of, it is closed.
@@ -74,6 +76,7 @@ class Mapper:
     each of many items.
     """
 
+    @signed(MapSignatures.map)
     def map(
         self: Caller,
         func: Callable[[Any], Any],
@@ -83,7 +86,7 @@ class Mapper:
         ordered: bool = True,
         returnExceptions: bool = False,
         **how: Any,
-    ) -> Deferator:
+    ) -> Deferator[Any]:
         """
         Has a callable called with each of many items, and gives what the calls
         come to as it is asked for. They begin at once::

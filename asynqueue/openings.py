@@ -218,7 +218,7 @@ class OpenIterators:
         self._sweep: Any = None
         self._waiters: list[Deferred[None]] = []
 
-    def deferator(self, iteration: Iteration, call: str) -> Deferator:
+    def deferator(self, iteration: Iteration, call: str) -> Deferator[Any]:
         """
         Wraps an iterator that a call returned.
 
@@ -229,7 +229,7 @@ class OpenIterators:
             return Deferator(prefetcherator)
         opening = self._open[iteration.ID] = Opening(iteration.ID, call, self)
         prefetcherator.resume(iteration.first, opening.next, opening.drop)
-        deferator = Deferator(prefetcherator)
+        deferator: Deferator[Any] = Deferator(prefetcherator)
         # It may be collected in any thread.
         drop = partial(self.reactor.callFromThread, opening.drop)
         weakref.finalize(deferator, drop).atexit = False

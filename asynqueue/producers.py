@@ -48,7 +48,7 @@ class IterationProducer:
     @ivar consumer: The consumer, C{None} until there is one.
     """
 
-    def __init__(self, dr: Deferator, consumer: Any = None) -> None:
+    def __init__(self, dr: Deferator[Any], consumer: Any = None) -> None:
         """
         @raise TypeError: if I{dr} is no L{Deferator}.
         @raise ImplementationError: if I{consumer} does not provide
@@ -309,7 +309,7 @@ async def _produce(
             produceNothing(consumer)
         return None
     if wrapper is None:
-        dr = Deferator(prefetcherator)
+        dr: Deferator[Any] = Deferator(prefetcherator)
     else:
         dr = Deferator(repr(iterator), wrapper, prefetcherator.getNext)
     producer = IterationProducer(dr, consumer)

@@ -3,7 +3,7 @@ Where what waits is kept in order.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -48,6 +48,7 @@ class Queue:
     @ivar maxWaiting: How many tasks I keep before I am full, C{None} if I never
         am.
     @ivar line: The L{Priority} of the tasks that wait until I have room.
+    @ivar watchers: What is called when tasks may have gone.
     """
 
     def __init__(self, handler: Handler, maxWaiting: int | None = None) -> None:
@@ -60,6 +61,7 @@ class Queue:
         # How many tasks are in it, by series and urgency.
         self._inLine: defaultdict[tuple[Hashable, float], int] = defaultdict(int)
         self._waiters: deque[Deferred[None]] = deque()
+        self.watchers: list[Callable[[], Any]] = []
         self._running = True
         self._dispatching = False
 
@@ -277,6 +279,8 @@ class Queue:
                 task = self._take()
         finally:
             self._dispatching = False
+        for watcher in tuple(self.watchers):
+            watcher()
 
     def _handOver(self, task: Any) -> None:
         """

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
+from asynqueue.awaiting import DualDeferred
 from asynqueue.checks import checkInteger
 from asynqueue.messages import Status
 from asynqueue.reactors import theReactor
@@ -32,7 +33,7 @@ class Task:
     @ivar niceness: What it was made of: an integer from -20, the most urgent, to 20.
     @ivar serial: Decides between equal priorities; lower goes first.
     @ivar series: What a worker has to be qualified for to run me.
-    @ivar d: A Deferred that fires with a tuple of a status and a result, once,
+    @ivar d: A L{DualDeferred} that fires with a tuple of a status and a result, once,
         or fails with C{CancelledError} if it is cancelled first.
     @ivar timeout: How long I may be in a worker's hands, in seconds; C{None}
         for as long as it takes.
@@ -99,7 +100,7 @@ class Task:
         self.reactor = reactor
         self.callbacks: Sequence[CallTuple] = ()
         self._timer: Any = None
-        self.d: Deferred[tuple[Any, Any]] = Deferred(self._cancelled)
+        self.d: Deferred[tuple[Any, Any]] = DualDeferred(self._cancelled)
 
     @property
     def key(self) -> tuple[float, int]:
@@ -181,7 +182,7 @@ class Task:
         @return: My new I{d}. The callbacks of the old one are not added.
         """
         self.release()
-        self.d = Deferred(self._cancelled)
+        self.d = DualDeferred(self._cancelled)
         return self.d
 
     def rush(self) -> None:

@@ -3,12 +3,16 @@ Where tasks wait and workers are.
 """
 
 from collections.abc import Hashable
-from typing import Any
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asynqueue.about import aboutCall
+from asynqueue.awaiting import dual
+from asynqueue.blocks import leave, whenTaken
 from asynqueue.checks import checkInteger
 from asynqueue.errors import QueueRunError, WorkerError
 from asynqueue.lifetime import Lifetime
@@ -20,6 +24,8 @@ from asynqueue.statistics import Statistics
 from asynqueue.task import Task
 from asynqueue.workforce import TaskHandler
 
+W = TypeVar("W", bound="Workplace")
+
 
 class Workplace:
     """
@@ -27,7 +33,11 @@ class Workplace:
     ends. Where they come from, and what becomes of their results, is for my
     subclass L{TaskQueue<asynqueue.base.TaskQueue>} to say.
 
-    I shut down by myself before the reactor does.
+    I shut down by myself before the reactor does. I can be used for the length of
+    a block, see L{__aexit__}::
+
+        async with queue:
+            ...
 
     @ivar timeout: How long L{shutdown} and L{detachWorker} wait for tasks that
         run, in seconds; C{None} for as long as they take.
@@ -97,7 +107,7 @@ class Workplace:
         """
         if not self.isRunning():
             raise QueueRunError("A worker was attached to a queue that was shut down")
-        d = self.th.hire(worker)
+        d = dual(self.th.hire(worker))
         self._acceptAgain()
         return d
 
@@ -122,7 +132,7 @@ class Workplace:
             short work of that.
         """
         d = self.th.terminate(workerOrID, self.timeout, crash, reassign)
-        return d if reassign else d.addCallback(self._endUnfinished)
+        return dual(d if reassign else d.addCallback(self._endUnfinished))
 
     def qualifyWorker(self, worker: Any, series: Hashable) -> None:
         """
@@ -199,6 +209,37 @@ class Workplace:
             gone. If I am shut down already it waits for that.
         """
         return self._lifetime.shutdown()
+
+    async def __aenter__(self: W) -> W:
+        """
+        @return: Myself, at once. Workers that are not up yet come up meanwhile.
+        @raise QueueRunError: if I was shut down.
+        """
+        if not self.isRunning():
+            raise QueueRunError("A block was begun with a queue that was shut down")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """
+        Shuts me down, and waits until all is over and my workers are gone.
+
+        If the block has come to its end, all calls that wait are run first, but for
+        those of series that nobody is qualified for. Then I do what L{shutdown}
+        does.
+
+        If it was left by an error or by being cancelled, I shut down at once. The
+        calls that run get my I{timeout} then. If I have none, they get my I{grace}
+        before they are ended, as when the reactor stops.
+
+        If whoever waits for me is cancelled meanwhile, all calls are ended at once.
+        """
+        taken = partial(whenTaken, self.q, self.th.roster)
+        await leave(self._lifetime, taken, error, isSoon=self.timeout is None)
 
     def _end(self) -> "Deferred[Any]":
         self.q.shutdown()

@@ -165,7 +165,7 @@ class TimeoutTests(CancelTestCase):
         A call that takes too long is tried once more, and then fails with an
         error that names it.
         """
-        d = self.queue.call(calls.add, 1, y=2, timeout=3)
+        d = self.queue.using(timeout=3).call(calls.add, 1, y=2)
         self.run_(d, 3, 2)
         error = self.failureResultOf(d, TimeoutError).value
         self.assertIn("tests.calls.add(1, y=2)", str(error))

@@ -4,6 +4,7 @@ Tests of C{map}: a call for each of many items.
 
 import gc
 import os
+from functools import partial
 from typing import Any
 
 from hypothesis import given, settings
@@ -185,7 +186,8 @@ class OrderTests(FlowTestCase):
 
     def test_keywords(self):
         """All other keywords are those of the calls."""
-        results = self.queue.map(calls.add, [1], series="memory", y=2, doNext=True)
+        queue: Any = self.queue
+        results = queue.map(calls.add, [1], series="memory", y=2, doNext=True)
         task = self.workers[0].inHand
         self.assertEqual(task.callTuple, (calls.add, (1,), {"y": 2}))
         self.assertEqual(task.series, "memory")
@@ -225,8 +227,9 @@ class SourceTests(FlowTestCase):
     def test_deferator(self):
         """The results of one map may be the items of another."""
         self.use(MemoryWorker(instant=True))
-        first = self.queue.map(calls.add, range(5), y=1)
-        second = self.queue.map(calls.add, first, y=1)
+        add = partial(calls.add, y=1)
+        first = self.queue.map(add, range(5))
+        second = self.queue.map(add, first)
         self.successResultOf(self.collect(second))
         self.assertEqual(self.got, [2, 3, 4, 5, 6])
         self.assertTrue(self.successResultOf(first.d))
