@@ -160,6 +160,10 @@ class ProgramsTests(ExampleCase):
         """Calls run here or there, by their series."""
         self.example("mixed.py")
 
+    def test_asyncioService(self):
+        """Tasks of asyncio await calls, and who hangs up has his call cancelled."""
+        self.example("asyncio_service.py")
+
     def test_mandelbrot(self):
         """The picture can be read, and has each pixel where it belongs."""
         self.example("mandelbrot.py")
