@@ -132,6 +132,8 @@ class Workplace:
             short work of that.
         """
         d = self.th.terminate(workerOrID, self.timeout, crash, reassign)
+        # Nobody may be left to take what waits, for which a block would wait.
+        self.q.dispatch()
         return dual(d if reassign else d.addCallback(self._endUnfinished))
 
     def qualifyWorker(self, worker: Any, series: Hashable) -> None:

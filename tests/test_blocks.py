@@ -114,6 +114,19 @@ class QueueTests(ShutdownTestCase):
         )
         self.clean()
 
+    def test_lastWorkerDetached(self):
+        """It ends when somebody else takes the last worker away."""
+        self.begin()
+        self.call(1, 2)
+        self.inside.callback(None)
+        detached = self.queue.detachWorker(self.worker)
+        self.worker.finish()
+        self.successResultOf(detached)
+        self.successResultOf(self.block)
+        self.assertEqual(self.results[1], [1])
+        self.assertIs(self.failed(2), QueueRunError)
+        self.clean()
+
     def test_lastWorkerLost(self):
         """It ends when the last worker is given up."""
         self.begin()
