@@ -140,6 +140,7 @@ imports only from those listed below it:
   - C{stops}: what is to be done when the reactor is about to stop
   - C{reactors}: which reactor
   - C{contexts}: what a call brings along of the context in which it is made
+  - C{guard}: whether worker processes can import the main module
   - C{checks}: whether what a call was given is what it takes
   - C{picklable}: why a call could not be pickled
   - C{machine}: what the operating system tells of cores and memory

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from asynqueue.children import Child
 from asynqueue.deferreds import branch
 from asynqueue.errors import StartFailed, WorkerDied, aboutExit
+from asynqueue.guard import UNGUARDED, aboutGuard, tellOnce
 from asynqueue.messages import Hello, Stop, pack
 from asynqueue.packets import Packet, isShort
 from asynqueue.replies import Reply, openReply
@@ -168,6 +169,10 @@ class Channel:
         child, kind, text = self.child, WorkerDied, self.aboutDeath() + more
         if not self.up.called:
             kind = StartFailed
+            if child.exitcode == UNGUARDED and self.endReason is None:
+                tellOnce()
+                text += f" before it was ready for calls. {aboutGuard()}"
+                return kind(text, child.pid, child.exitcode)
             text += (
                 " before it was ready for calls. If it has written something to "
                 "standard error, that tells why. It imports the program's main "

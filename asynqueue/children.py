@@ -79,20 +79,6 @@ def _preload(context: BaseContext) -> None:
         context.set_forkserver_preload([*wanted, entry.__name__])
 
 
-def refuseInBootstrap() -> None:
-    """
-    @raise RuntimeError: if this process is a child that is still importing its
-        parent's main module, and so the module lacks its guard.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise RuntimeError(
-            "A worker process was about to start workers of its own, because it "
-            "imports your main module and the module starts them when it is "
-            "imported. Put what the program does into a function, and call it "
-            "only under\n\n    if __name__ == '__main__':\n"
-        )
-
-
 class Child:
     """
     I am one worker process, seen from its parent.

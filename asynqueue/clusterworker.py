@@ -13,7 +13,6 @@ from zope.interface import implementer
 
 from asynqueue.about import aboutCall
 from asynqueue.checks import checkInteger
-from asynqueue.children import refuseInBootstrap
 from asynqueue.clusteraddress import checkAddress
 from asynqueue.clusterconnection import Connection
 from asynqueue.clusterfigures import ClusterFigures
@@ -22,6 +21,7 @@ from asynqueue.clusterpacker import Packer
 from asynqueue.clusterplaces import Elsewhere, Embedded
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerDied, WorkerError
+from asynqueue.guard import refuseInBootstrap
 from asynqueue.interfaces import (
     IConcurrent,
     IElastic,

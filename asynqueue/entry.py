@@ -21,6 +21,11 @@ from asynqueue.universe import ProcessUniverse
 if TYPE_CHECKING:
     from asynqueue.sharing import Sharing
 
+NAME = "asynqueue worker"
+"""
+What the names of worker processes begin with.
+"""
+
 
 class Settings(NamedTuple):
     """
@@ -53,8 +58,7 @@ class Settings(NamedTuple):
         """
         What the process is called.
         """
-        name = "asynqueue worker"
-        return name if self.worker is None else f"{name} {self.worker}"
+        return NAME if self.worker is None else f"{NAME} {self.worker}"
 
     def newSharing(self) -> "Sharing | None":
         """

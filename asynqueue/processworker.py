@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from asynqueue.channel import Channel
-from asynqueue.children import Child, refuseInBootstrap
+from asynqueue.children import Child
 from asynqueue.deaths import newHistory, record
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerDied, WorkerError
@@ -186,10 +186,8 @@ class ProcessWorker(Figures, Lifeline):
             a number is out of range.
         @raise ImportError: if the pickler is not installed.
         @raise TypeError: if I{series} is a string, or context or poller is of no use.
-        @raise RuntimeError: if this is a worker process that still imports its parent's
-            main module.
+        @raise RuntimeError: if no process could import the main module of the program.
         """
-        refuseInBootstrap()
         if isinstance(series, (str, bytes)):
             raise TypeError(f"series has to be a list of series, not {series!r}")
         reactor = theReactor(reactor)

@@ -11,6 +11,7 @@ from asynqueue.checks import checkInteger
 from asynqueue.children import Child, getContext
 from asynqueue.contents import OUT_OF_BAND
 from asynqueue.entry import Settings
+from asynqueue.guard import refuseInBootstrap, refuseNoFile
 from asynqueue.reports import levelsHere
 from asynqueue.tickets import MOST
 
@@ -38,8 +39,11 @@ class Starter:
             by a process that was started by it, or a number among the settings is out
             of range.
         @raise TypeError: if I{context} is none.
+        @raise RuntimeError: if no process could import the main module of the program.
         """
+        refuseInBootstrap()
         self._context = getContext(context)
+        refuseNoFile(self._context.get_start_method())
         self._logs = logs
         self._reactor = reactor
         self._launch = launch

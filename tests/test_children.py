@@ -15,7 +15,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import children
-from asynqueue.children import KILL_AFTER, Child, getContext, refuseInBootstrap
+from asynqueue.children import KILL_AFTER, Child, getContext
 from asynqueue.entry import Settings
 from asynqueue.errors import StartFailed
 from asynqueue.messages import Status
@@ -77,17 +77,6 @@ class ContextTests(SynchronousTestCase):
             timeout=BOUND,
         )
         self.assertEqual((done.stdout, done.stderr), ("2\n", ""))
-
-
-class BootstrapTests(SynchronousTestCase):
-    def test_refused(self):
-        """Who still imports his parent's main module is told of the guard."""
-        refuseInBootstrap()
-        process: Any = multiprocessing.current_process()
-        process._inheriting = True
-        self.addCleanup(delattr, process, "_inheriting")
-        error = self.assertRaises(RuntimeError, refuseInBootstrap)
-        self.assertIn("if __name__ == '__main__':", str(error))
 
 
 class ChildCase(SynchronousTestCase):

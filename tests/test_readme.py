@@ -117,9 +117,10 @@ class ProgramsTests(SynchronousTestCase):
                 "reactor.run()\n"
             )
             self.assertEqual(done.returncode, 0)
-            self.assertIn("if __name__ == '__main__':", done.stderr)
-            self.assertIn("exit code 1 before it was ready for calls", done.stdout)
-            self.assertEqual(done.stderr.count("Traceback"), 1)
+            for output in (done.stderr, done.stdout):
+                self.assertEqual(output.count("if __name__ == '__main__':"), 1)
+            self.assertIn("exit code 78 before it was ready for calls", done.stdout)
+            self.assertEqual(done.stderr.count("Traceback"), 0)
 
     def test_forgotten(self):
         """A program that forgets its queue ends all the same."""
