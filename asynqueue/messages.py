@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asynqueue.contents import Contents, Source, TooLong
@@ -290,9 +291,17 @@ def notPickled(what: str, obj: object, e: BaseException) -> pickle.PicklingError
     @param e: What was raised when it was to be pickled.
     @return: An exception that tells so.
     """
+    advice = RULE
+    if isinstance(obj, AsyncGeneratorType):
+        advice = "Call an ordinary generator function instead"
+    elif isinstance(obj, CoroutineType) or type(obj).__qualname__ == "Deferred":
+        advice = (
+            "Only a process that runs a reactor can wait for it. Ask for that by "
+            "useReactor=True, or call a function that returns the value"
+        )
     error = pickle.PicklingError(
         f"The {what}, of type {type(obj).__qualname__}, could not be pickled: "
-        f"{type(e).__name__}: {describe(e)}. {RULE}"
+        f"{type(e).__name__}: {describe(e)}. {advice}"
     )
     error.__cause__ = e
     return error

@@ -3,8 +3,13 @@ Why a call could not be pickled.
 """
 
 from collections.abc import Iterator
-from types import ModuleType
-from typing import Any
+from functools import partial
+from itertools import islice
+from multiprocessing.reduction import ForkingPickler
+from types import FunctionType, ModuleType
+from typing import Any, NoReturn
+
+from twisted.internet.defer import Deferred
 
 from asynqueue.about import aboutCall, aboutCallable, aboutObject
 from asynqueue.carried import Carried
@@ -12,6 +17,24 @@ from asynqueue.errors import PicklingError
 from asynqueue.messages import describe, dumps
 from asynqueue.picklers import RULE, MakePickler, byName
 from asynqueue.runner import CallTuple
+
+DEPTH = 8
+"""
+How deep within a part of a call is looked for what cannot be pickled.
+"""
+
+WIDTH = 1000
+"""
+How many things at each depth.
+"""
+
+METHOD = (
+    "Instead of a method, call a function of a module with what it needs of the object; "
+    "or have each process make the object, by update()"
+)
+"""
+What to do if it is the object whose method is called, in words.
+"""
 
 
 def notPicklable(
@@ -24,16 +47,19 @@ def notPicklable(
     @param makePickler: What was to pickle it.
     @return: An exception that names the part and says what to do.
     """
-    culprit = "it"
+    culprit, place, advice = "it", "", RULE
     for name, part in _parts(callTuple):
-        try:
-            dumps(part, makePickler)
-        except BaseException as e:
-            culprit, error = name, e
+        why = _whyNot(part, makePickler)
+        if why is not None:
+            place, error = _innermost(part, why, makePickler)
+            culprit = name
+            if part is getattr(callTuple[0], "__self__", None):
+                advice = f"{RULE}. {METHOD}"
             break
+    because = f", because of its {place}" if place else ""
     wrong = PicklingError(
         f"The call {aboutCall(callTuple)} was not made, because {culprit} cannot be "
-        f"pickled: {type(error).__name__}: {describe(error)}. {RULE}"
+        f"pickled{because}: {type(error).__name__}: {describe(error)}. {advice}"
     )
     wrong.__cause__ = error
     return wrong
@@ -57,3 +83,68 @@ def _parts(callTuple: CallTuple) -> Iterator[tuple[str, Any]]:
         yield f"its argument {index}, {aboutObject(arg)},", arg
     for name, value in kw.items():
         yield f"its keyword {name}, {aboutObject(value)},", value
+
+
+def _whyNot(part: Any, makePickler: MakePickler) -> BaseException | None:
+    try:
+        dumps(part, makePickler)
+    except BaseException as e:
+        return e
+    return None
+
+
+def _innermost(
+    part: Any, why: BaseException, makePickler: MakePickler
+) -> tuple[str, BaseException]:
+    """
+    @return: Where in an object is what cannot be pickled, as it would be written after
+        the object, empty if it is the object itself; and why it cannot.
+    """
+    place, within = "", [part]
+    for _ in range(DEPTH):
+        for name, inner in islice(_contents(part), WIDTH):
+            if any(inner is outer for outer in within):
+                continue
+            innerWhy = _whyNot(inner, makePickler)
+            if innerWhy is not None:
+                place, part, why = place + name, inner, innerWhy
+                within.append(part)
+                break
+        else:
+            break
+    return place, why
+
+
+def _contents(part: Any) -> Iterator[tuple[str, Any]]:
+    """
+    @return: What an object has in it, as far as it is pickled as most are.
+    """
+    if type(part) is dict:
+        yield from ((f"[{aboutObject(key)}]", value) for key, value in part.items())
+    elif type(part) in (list, tuple):
+        yield from ((f"[{index}]", value) for index, value in enumerate(part))
+    elif type(part) is partial:
+        yield from ((f".{name}", getattr(part, name)) for name in ("func", "args"))
+        yield ".keywords", part.keywords
+    elif _isPlain(type(part)) and not isinstance(part, type | FunctionType):
+        yield from ((f".{name}", value) for name, value in vars(part).items())
+
+
+def _isPlain(kind: type) -> bool:
+    return (
+        bool(kind.__dictoffset__)
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
+    )
+
+
+def _refuse(d: "Deferred[Any]") -> NoReturn:
+    raise TypeError(
+        "cannot pickle a Deferred, which is of use only here: await it, and pass on "
+        "what it fires with"
+    )
+
+
+# Else it would be pickled if nobody waits for it yet, and never fire there.
+ForkingPickler.register(Deferred, _refuse)

@@ -9,6 +9,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from asynqueue.batches import Batches
@@ -219,6 +220,9 @@ class ProcessUniverse:
                     self._close(result.ID)
                 what, result = "first item", result.first[0]
             error = raised(notPickled(what, result, e))
+            if isinstance(result, CoroutineType):
+                # Else it complains that nobody has awaited it.
+                result.close()
             return pack(answer._replace(status=Status.ERROR), error)
 
     def _notLoaded(self, e: BaseException) -> Exception:

@@ -183,6 +183,11 @@ async def slowly(value):
     return await later(value)
 
 
+async def asyncItems():
+    """An asynchronous generator."""
+    yield 1
+
+
 def laters(*values):
     """A generator of what takes its time."""
     return map(later, values)

@@ -5,9 +5,12 @@ What goes wrong, and what is told of it.
 import copy
 import pickle
 import signal
+import threading
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -112,9 +115,51 @@ class NotPicklableTests(SynchronousTestCase):
         self.assertIn("object whose method", self.culprit(Holder(local).method))
         self.assertIn("its argument 1", self.culprit(len, local))
 
+    def test_place(self):
+        """Where in the part it is is told: attributes, items, what is bound."""
+        lock = threading.Lock()
+        inner = Holder([1, {"key": Holder(lock)}])
+        text = self.culprit(Holder(inner).method)
+        self.assertIn("because of its .held.held[1]['key'].held: TypeError", text)
+        self.assertIn("by update()", text)
+        text = self.culprit(calls.echo, partial(calls.add, lock, y=1))
+        self.assertIn("because of its .args[0]: TypeError", text)
+        self.assertNotIn("by update()", text)
+
+    def test_noPlace(self):
+        """An object that says itself how it is pickled is not looked into."""
+        self.assertIn("cannot be pickled: ValueError", self.culprit(Stubborn().method))
+        local = type("Local", (), {"attribute": threading.Lock()})
+        self.assertNotIn("because of", self.culprit(calls.echo, local))
+
+    def test_endless(self):
+        """One that goes round in circles is looked into once."""
+        holder = Holder([])
+        holder.held.append(holder)
+        holder.held.append(threading.Lock())
+        text = self.culprit(calls.echo, holder)
+        self.assertIn("because of its .held[1]: TypeError", text)
+
+    def test_deferred(self):
+        """A Deferred is refused, which would never fire in the process."""
+        self.assertIn("await it", self.culprit(abs, Deferred()))
+
     def test_whole(self):
         """If each part can be pickled alone, the error of the whole is told."""
         self.assertIn("all of it", self.culprit(calls.echo, 1))
+
+
+class Stubborn:
+    """An object that refuses to be pickled, though all that it has could be."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __getstate__(self):
+        raise ValueError("not me")
+
+    def method(self):
+        return self.lock
 
 
 class Holder:

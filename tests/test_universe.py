@@ -2,12 +2,14 @@
 The far side of the pipe, stepped in this process.
 """
 
+import gc
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -134,6 +136,19 @@ class CallTests(UniverseCase):
         self.assertIs(status, Status.ERROR)
         self.assertIn("result, of type Closed", raised.text)
         self.assertIn("RuntimeError: not to be pickled", raised.text)
+
+    def test_asynchronous(self):
+        """A coroutine and its like come with what it takes to call such functions."""
+        for function, advice in (
+            (partial(deeds.slowly, 1), "useReactor=True"),
+            (deeds.never, "useReactor=True"),
+            (deeds.asyncItems, "ordinary generator"),
+        ):
+            status, raised = self.call(function)
+            self.assertIs(status, Status.ERROR)
+            self.assertIn(advice, raised.text)
+        gc.collect()
+        self.assertEqual(self.flushWarnings(), [])
 
     @settings(deadline=None, max_examples=50)
     @given(st.binary(max_size=100))
