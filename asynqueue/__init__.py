@@ -71,7 +71,7 @@ imports only from those listed below it:
   - C{employment}: one worker, from being hired to being let go
   - C{workload}: how much it has to do, and how much more it takes
   - C{updates}: which updates it has run, and has to run before its tasks
-  - C{employer}: what that needs of whoever hired it
+  - C{employer}: what that needs of whoever hired it, and who is hired
   - C{renewal}: workers that are replaced when they are worn out
   - C{restarts}: how often, and after which pause, a worker may begin anew
   - C{queues}: where calls wait in order

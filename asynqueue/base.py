@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from asynqueue.about import aboutCall
 from asynqueue.awaiting import dual
 from asynqueue.calls import CallsMaker
-from asynqueue.checks import checkCallable, checkInteger
+from asynqueue.checks import checkCallable, checkInteger, checkThread
 from asynqueue.contexts import Hooks, checkHooks
 from asynqueue.errors import QueueFull, QueueRunError
 from asynqueue.info import Info
@@ -179,6 +179,7 @@ class TaskQueue(CallsMaker, Mapper, Workplace):
         @raise ValueError: if the niceness, the timeout, I{retries} or
             I{whenFull} is out of range.
         @raise QueueRunError: if I was shut down.
+        @raise RuntimeError: if this is not the reactor's thread.
         @raise QueueFull: if as many calls wait as may, and this one is not to.
         @raise Exception: whatever I{before} of my I{hooks} raises.
         """
@@ -308,7 +309,9 @@ class TaskQueue(CallsMaker, Mapper, Workplace):
         @raise TypeError: if I{func} is not callable.
         @raise ValueError: if the niceness or the timeout is out of range.
         @raise QueueRunError: if I was shut down.
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(func)
         checkCallable("The first argument", func)
         if not self.isRunning():
             raise QueueRunError(

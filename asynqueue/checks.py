@@ -3,8 +3,11 @@ Whether what a call was given is what it takes.
 """
 
 import math
+from threading import current_thread, get_ident
 
-from asynqueue.about import aboutObject
+from twisted.python import threadable
+
+from asynqueue.about import aboutCallable, aboutObject
 from asynqueue.errors import ImplementationError
 from asynqueue.interfaces import IWorker
 
@@ -14,7 +17,24 @@ def checkCallable(name: str, value: object) -> None:
     @raise TypeError: if a value, called by a name, is not callable.
     """
     if not callable(value):
-        raise TypeError(f"{name} has to be callable, which {aboutObject(value)} is not")
+        raise TypeError(
+            f"{name} has to be callable, which {aboutObject(value)} is not. Give "
+            "what is to be called, and its arguments: call(f, x), not call(f(x))"
+        )
+
+
+def checkThread(f: object) -> None:
+    """
+    @param f: What is to be called by a worker.
+    @raise RuntimeError: if the reactor has been run, and this is not its thread.
+    """
+    if threadable.ioThread not in (None, get_ident()):
+        raise RuntimeError(
+            f"The call of {aboutCallable(f)} was made in the thread "
+            f"{current_thread().name!r}, but queues are for the reactor's thread only. "
+            "Use twisted.internet.threads.blockingCallFromThread(reactor, queue.call, "
+            "f, x), which waits for the result, or reactor.callFromThread"
+        )
 
 
 def checkInteger(

@@ -4,10 +4,29 @@ What a worker's employment needs of whoever hired it.
 
 from collections.abc import Hashable
 from typing import Any
+from weakref import WeakSet
 
 from twisted.python.failure import Failure
 
+from asynqueue.errors import ImplementationError
 from asynqueue.task import Task
+
+employed: "WeakSet[Any]" = WeakSet()
+"""
+The workers that somebody has hired and that are not gone since then.
+"""
+
+
+def checkFree(worker: Any) -> None:
+    """
+    @raise ImplementationError: if somebody has hired a worker, who would not know
+        what it does for others.
+    """
+    if worker in employed:
+        raise ImplementationError(
+            f"{worker!r} works for another queue. Make a worker for each queue, "
+            "or wait until detachWorker() there has fired"
+        )
 
 
 class Employer:

@@ -29,8 +29,8 @@ How many things at each depth.
 """
 
 METHOD = (
-    "Instead of a method, call a function of a module with what it needs of the object; "
-    "or have each process make the object, by update()"
+    "Instead of a method, call a function of a module with what it needs of the "
+    "object; or have each process make the object, by update()"
 )
 """
 What to do if it is the object whose method is called, in words.
@@ -131,12 +131,10 @@ def _contents(part: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _isPlain(kind: type) -> bool:
-    return (
-        bool(kind.__dictoffset__)
-        and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
-    )
+    # Before Python 3.11 no class has the last unless it is its own.
+    names = ("__reduce_ex__", "__reduce__", "__getstate__")
+    own = [n for n in names if getattr(kind, n, None) is not getattr(object, n, None)]
+    return bool(kind.__dictoffset__) and not own
 
 
 def _refuse(d: "Deferred[Any]") -> NoReturn:

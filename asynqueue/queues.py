@@ -26,6 +26,8 @@ class Handler(Protocol):
 
     def isReadyFor(self, series: Hashable) -> bool: ...
 
+    def roster(self, series: Hashable) -> list[Any]: ...
+
 
 class Queue:
     """
@@ -298,7 +300,10 @@ class Queue:
 
     def _failTooLate(self, task: Any) -> None:
         call = aboutCall(task.callTuple)
-        task.fail(QueueRunError(f"The queue was shut down before {call} ran"))
+        why = ""
+        if task.series is not None and not self.handler.roster(task.series):
+            why = f", and no worker was qualified for its series {task.series!r}"
+        task.fail(QueueRunError(f"The queue was shut down before {call} ran{why}"))
 
     def _cancel(self, *allSeries: Hashable) -> int:
         tasks = self._remove(*allSeries)

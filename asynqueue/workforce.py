@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from asynqueue.assignments import AssignmentFactory
 from asynqueue.checks import checkWorker
-from asynqueue.employer import Employer
+from asynqueue.employer import Employer, checkFree, employed
 from asynqueue.employment import Employee
 from asynqueue.messages import Status
 from asynqueue.recalls import Recalls
@@ -115,12 +115,14 @@ class TaskHandler(Employer):
         @return: A Deferred that fires with the ID that it is given, an integer
             from 1, once it takes tasks; or fails with the reason why it never
             will.
-        @raise ImplementationError: if it does not provide C{IWorker}.
+        @raise ImplementationError: if it does not provide C{IWorker}, or another
+            queue has it.
         @raise InvariantError: if its qualifications are not lists.
         """
         checkWorker(worker)
         if worker in self._employees:
             return succeed(worker.ID)
+        checkFree(worker)
         worker.ID = next(self._IDs)
         self.workers[worker.ID] = worker
         return self._employ(worker, Tally(self.tally))
@@ -305,6 +307,7 @@ class TaskHandler(Employer):
             worker, self, self.assignmentFactory, tally, self._reactor, self._maxDeaths
         )
         self._employees[worker] = employee
+        employed.add(worker)
         employee.begin()
         return employee.hired
 
@@ -358,6 +361,7 @@ class TaskHandler(Employer):
         if employee in self._leaving:
             self._leaving.remove(employee)
             employee.tally.leave()
+        employed.discard(employee.worker)
         return tasks
 
     def _reassign(self, tasks: list[Task]) -> list[Task]:

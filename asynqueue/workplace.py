@@ -101,7 +101,8 @@ class Workplace:
 
         @return: A Deferred that fires with its ID, an integer, once it takes
             tasks; or fails with the reason why it never will.
-        @raise ImplementationError: if it does not provide C{IWorker}.
+        @raise ImplementationError: if it does not provide C{IWorker}, or another
+            queue has it.
         @raise InvariantError: if its qualifications are not lists.
         @raise QueueRunError: if I was shut down.
         """

@@ -5,6 +5,7 @@ Tests of L{asynqueue.base}: workers, and calls that cannot be made.
 import sys
 from io import StringIO
 
+from twisted.python import threadable
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.base import TaskQueue
@@ -94,6 +95,39 @@ class WorkersTests(SynchronousTestCase):
         self.assertRaises(InvariantError, queue.attachWorker, worker)
         self.assertRaises(ImplementationError, SteppedQueue, object())
         self.assertEqual(len(queue), 0)
+
+    def test_anothers(self):
+        """
+        A worker that another queue has is refused, until it has left that one.
+        """
+        worker = MemoryWorker()
+        queue, other = SteppedQueue(worker), SteppedQueue()
+        error = self.assertRaises(ImplementationError, other.attachWorker, worker)
+        self.assertIn("another queue", str(error))
+        self.assertEqual(self.successResultOf(queue.attachWorker(worker)), 1)
+        self.successResultOf(queue.detachWorker(worker))
+        self.assertEqual(self.successResultOf(other.attachWorker(worker)), 1)
+
+    def test_elsewhere(self):
+        """
+        A call in another thread than the reactor's is refused, and told what to use.
+        """
+        queue = SteppedQueue(MemoryWorker(instant=True))
+        self.patch(threadable, "ioThread", None)
+        self.assertEqual(self.successResultOf(queue.call(calls.echo, 1)), 1)
+        self.patch(threadable, "ioThread", -1)
+        for call in (queue.call, queue.update):
+            error = self.assertRaises(RuntimeError, call, calls.echo, 1)
+            self.assertIn("blockingCallFromThread", str(error))
+            self.assertIn("tests.calls.echo", str(error))
+
+    def test_called(self):
+        """
+        Whoever gives the result of the call instead is told how it is written.
+        """
+        queue = SteppedQueue(MemoryWorker())
+        error = self.assertRaises(TypeError, queue.call, calls.echo(1))
+        self.assertIn("call(f, x), not call(f(x))", str(error))
 
     def test_qualify(self):
         """

@@ -26,6 +26,9 @@ class Taker:
     def isReadyFor(self, series):
         return series in self.ready
 
+    def roster(self, series):
+        return [self] if series in self.ready else []
+
     def assign(self, task):
         self.taken.append(task)
         self.then(task)
@@ -310,9 +313,12 @@ class QueueTests(SynchronousTestCase):
         """
         tasks = self.put(task(1), task(2, "x"))
         self.assertTrue(self.queue.isRunning())
+        self.taker.ready = {"y"}
         self.queue.shutdown()
         for each in tasks:
             self.assertTooLate(each)
+        _, late = self.successResultOf(tasks[1].d)
+        self.assertIn("no worker was qualified for its series 'x'", str(late))
         self.assertFalse(self.queue.isRunning())
         self.assertRaises(QueueRunError, self.queue.put, task(1))
         self.assertRaises(QueueRunError, self.queue.subscribe, Numbers())
