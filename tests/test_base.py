@@ -14,6 +14,7 @@ from asynqueue.errors import (
     InvariantError,
     QueueRunError,
     WorkerDied,
+    WorkerError,
 )
 from asynqueue.producers import ListConsumer
 from tests import calls
@@ -106,7 +107,8 @@ class WorkersTests(SynchronousTestCase):
         self.assertIn("another queue", str(error))
         self.assertEqual(self.successResultOf(queue.attachWorker(worker)), 1)
         self.successResultOf(queue.detachWorker(worker))
-        self.assertEqual(self.successResultOf(other.attachWorker(worker)), 1)
+        # It is not refused. A worker of this kind that was stopped never comes up.
+        self.failureResultOf(other.attachWorker(worker), WorkerError)
 
     def test_elsewhere(self):
         """

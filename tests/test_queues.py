@@ -223,6 +223,19 @@ class QueueTests(SynchronousTestCase):
 
         self.queue.subscribe(Meddler())
 
+    def test_nobody(self):
+        """
+        A task that ends with the queue says so if nobody could have run it.
+        """
+        for series, isThere in (("x", False), ("y", True), (None, True)):
+            queue = Queue(Taker(series) if isThere else Taker())
+            late = task(1, series)
+            self.patch(queue.handler, "isReadyFor", lambda _: False)
+            queue.put(late)
+            queue.shutdown()
+            _, error = self.successResultOf(late.d)
+            self.assertEqual("qualified for its series 'x'" in str(error), not isThere)
+
     def test_toldBefore(self):
         """
         Whoever is told is told that a task goes before it can have ended.
@@ -317,8 +330,6 @@ class QueueTests(SynchronousTestCase):
         self.queue.shutdown()
         for each in tasks:
             self.assertTooLate(each)
-        _, late = self.successResultOf(tasks[1].d)
-        self.assertIn("no worker was qualified for its series 'x'", str(late))
         self.assertFalse(self.queue.isRunning())
         self.assertRaises(QueueRunError, self.queue.put, task(1))
         self.assertRaises(QueueRunError, self.queue.subscribe, Numbers())
