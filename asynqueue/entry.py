@@ -4,6 +4,7 @@ Where a worker process begins.
 I prepare the process, then hand over to its universe. Standard library only.
 """
 
+import io
 import multiprocessing.process
 import multiprocessing.resource_tracker
 import os
@@ -90,6 +91,7 @@ def main(
     @param door: The far end of its door, C{None} if it shares no arrays.
     """
     resetSignals()
+    printLines()
     parent = multiprocessing.process.parent_process()
     sentinel = None if parent is None else parent.sentinel
     if settings.forked:
@@ -134,6 +136,15 @@ def resetSignals() -> None:
                 signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def printLines() -> None:
+    """
+    Has what is printed written line by line, also to a file or a pipe. So it is there
+    before the call's answer, and none is lost if the process is killed later.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def letGoOfDescriptors(own: "set[int | None]") -> None:

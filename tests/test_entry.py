@@ -3,6 +3,7 @@ Where a worker process begins.
 """
 
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -70,6 +71,21 @@ class SignalsTests(SynchronousTestCase):
         thread.join(BOUND)
         self.assertEqual(raised, [])
         self.assertEqual([signal.getsignal(n) for n in signal.valid_signals()], before)
+
+
+class PrintTests(SynchronousTestCase):
+    def test_lines(self):
+        """A line that is printed into a pipe is in it at once."""
+        written = io.BytesIO()
+        self.patch(sys, "stdout", io.TextIOWrapper(written))
+        entry.printLines()
+        print("a line")
+        self.assertEqual(written.getvalue(), b"a line\n")
+
+    def test_other(self):
+        """What somebody else has put in the place of the output is left alone."""
+        self.patch(sys, "stdout", io.StringIO())
+        entry.printLines()
 
 
 class DescriptorsTests(SynchronousTestCase):
