@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from asynqueue.assignments import AssignmentFactory, release
 from asynqueue.deferreds import branch
-from asynqueue.employer import Employer
+from asynqueue.employer import Employer, employed
 from asynqueue.errors import WorkerError
 from asynqueue.interfaces import IElastic, IRestartable
 from asynqueue.reactors import theReactor
@@ -74,6 +74,7 @@ class Employee(Workload):
         self._wasUp = self._hasBegun = False
         self._lastDeath: Any = None
         self._left: Deferred[list[Task]] = Deferred()
+        employed.add(worker)
         worker.setResignator(self.resigned)
         if IElastic.providedBy(worker):
             worker.setListener(self.changed)
@@ -255,6 +256,7 @@ class Employee(Workload):
                 worker=self.worker,
             )
         if not self._left.called:
+            employed.discard(self.worker)
             self._left.callback(self.unfinished)
 
     async def _comeUp(self) -> None:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from asynqueue.assignments import AssignmentFactory
 from asynqueue.checks import checkWorker
-from asynqueue.employer import Employer, checkFree, employed
+from asynqueue.employer import Employer, checkFree
 from asynqueue.employment import Employee
 from asynqueue.messages import Status
 from asynqueue.recalls import Recalls
@@ -105,8 +105,7 @@ class TaskHandler(Employer):
         """
         @return: A list of all who see a worker with an ID through, the leaving last.
         """
-        staying = [self._employees[worker] for worker in self.workers.values()]
-        return staying + [e for e in self._leaving if e.worker.ID != NOT_YET]
+        return self._staying() + [e for e in self._leaving if e.worker.ID != NOT_YET]
 
     def hire(self, worker: Any) -> "Deferred[int]":
         """
@@ -290,11 +289,10 @@ class TaskHandler(Employer):
         )
 
     def _qualified(self, series: Hashable) -> list[Employee]:
-        return [
-            employee
-            for employee in map(self._employees.__getitem__, self.workers.values())
-            if series in employee.qualifications()
-        ]
+        return [e for e in self._staying() if series in e.qualifications()]
+
+    def _staying(self) -> list[Employee]:
+        return [self._employees[worker] for worker in self.workers.values()]
 
     def _find(self, workerOrID: Any) -> Employee | None:
         for employee in [*self._employees.values(), *self._leaving]:
@@ -307,7 +305,6 @@ class TaskHandler(Employer):
             worker, self, self.assignmentFactory, tally, self._reactor, self._maxDeaths
         )
         self._employees[worker] = employee
-        employed.add(worker)
         employee.begin()
         return employee.hired
 
@@ -361,7 +358,6 @@ class TaskHandler(Employer):
         if employee in self._leaving:
             self._leaving.remove(employee)
             employee.tally.leave()
-        employed.discard(employee.worker)
         return tasks
 
     def _reassign(self, tasks: list[Task]) -> list[Task]:
