@@ -44,6 +44,7 @@ imports only from those listed below it:
   - C{monitorpage}: what a browser is given of it, and to whom it is refused
   - C{monitorstream}: what those who watch are told, again and again
   - C{monitorfigures}: what a queue tells of itself, as the page reads it
+  - C{metrics}: what a queue tells of itself, for Prometheus
   - C{cluster}: C{ClusterQueue}, and the address of all that has to do with clusters
   - C{null}: C{NullQueue}: calls in the reactor's own thread
   - C{workers}: the address of all workers

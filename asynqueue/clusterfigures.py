@@ -7,15 +7,12 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from zope.interface import implementer
 
 from asynqueue.checks import checkInteger
 from asynqueue.clusterheld import NodeInfo
-from asynqueue.interfaces import IMeasured
 from asynqueue.offers import Offers
 
 
-@implementer(IMeasured)
 class ClusterFigures:
     """
     I know the figures of a cluster, and tell when it takes more or fewer calls, or
@@ -58,7 +55,6 @@ class ClusterFigures:
         self._shown: list[Hashable] = []
         self._added: list[Hashable] = []
         self._listeners: list[Callable[[], Any]] = []
-        self._meter: Callable[[Any, float, float], Any] = lambda *_: None
 
     @property
     def prefetch(self) -> int:
@@ -108,12 +104,6 @@ class ClusterFigures:
         """
         return sum(node.memory for node in self.nodes) * 1024 if self.nodes else None
 
-    def setMeter(self, callableObject: Callable[[Any, float, float], Any]) -> None:
-        """
-        As of L{IMeasured}.
-        """
-        self._meter = callableObject
-
     def record(self, task: Any, here: float, there: float, node: str = "") -> None:
         """
         A task's call is over.
@@ -122,7 +112,7 @@ class ClusterFigures:
         @param there: The seconds that it ran on its node.
         @param node: The address of that.
         """
-        self._meter(task, here, there)
+        task.measured(here, there)
         if self.callStats:
             self.callTimes.append((here, there))
             self.callNodes.append(node)

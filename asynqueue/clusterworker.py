@@ -25,6 +25,7 @@ from asynqueue.guard import refuseInBootstrap
 from asynqueue.interfaces import (
     IConcurrent,
     IElastic,
+    IMeasured,
     IRestartable,
     IUpdatable,
     IWorker,
@@ -50,7 +51,7 @@ class ClusterState(Enum):
     STOPPED = "has no connection and will have none"
 
 
-@implementer(IWorker, IConcurrent, IElastic, IRestartable, IUpdatable)
+@implementer(IWorker, IConcurrent, IElastic, IMeasured, IRestartable, IUpdatable)
 class ClusterWorker(ClusterFigures):
     """
     I run tasks on a cluster of dask, as many at a time as it has threads, and some more

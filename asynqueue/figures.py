@@ -3,20 +3,16 @@ What a worker tells of its processes: the pace of looking for answers, the calls
 times, the memory, and whether a process has done enough.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from zope.interface import implementer
 
 from asynqueue.checks import checkInteger
 from asynqueue.deaths import MemoryWatch
-from asynqueue.interfaces import IMeasured
 from asynqueue.machine import cores
 from asynqueue.pace import checkPace
 
 
-@implementer(IMeasured)
 class Figures:
     """
     I know the figures of a worker that has one process after another, and a
@@ -50,7 +46,6 @@ class Figures:
         self._maxCalls = maxCalls
         self._maxMemory = maxMemory
         self._memory = MemoryWatch(reactor)
-        self._meter: Callable[[Any, float, float], Any] = lambda *_: None
 
     @property
     def pid(self) -> int | None:
@@ -70,12 +65,6 @@ class Figures:
             return None
         size = self._memory.last or self._memory.look()
         return None if size is None else size * 1024
-
-    def setMeter(self, callableObject: Callable[[Any, float, float], Any]) -> None:
-        """
-        As of L{IMeasured}.
-        """
-        self._meter = callableObject
 
     @property
     def interval(self) -> float:
@@ -150,7 +139,7 @@ class Figures:
         @param there: The seconds that it ran in the process.
         """
         self._memory.glance()
-        self._meter(task, here, there)
+        task.measured(here, there)
         if self.callStats:
             self.callTimes.append((here, there))
 

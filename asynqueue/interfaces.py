@@ -220,22 +220,22 @@ class IUpdatable(IWorker):
 
 class IMeasured(Interface):
     """
-    I am a worker that tells how long its calls took, and what it runs on.
+    I am a worker that tells what it has, what it runs on, and how long calls took.
+
+    I call C{task.measured(here, there)} for each task that I have begun, before I end
+    it: with the seconds from sending its call to having its result, and the seconds
+    that it ran. That is 0.0 if nobody can tell, as when what ran it has died.
     """
+
+    tasks = Attribute(
+        "A list of the tasks that I have, the one that I got first first."
+    )
 
     pid = Attribute("The ID of my process, C{None} if I have none just now.")
     memory = Attribute(
         "The resident set of what I run on, in bytes, at the last look; C{None} if it "
         "is not known."
     )
-
-    def setMeter(callableObject: Callable[[Any, float, float], Any]) -> None:
-        """
-        Registers what I call for each task that I have begun, before I say that I am
-        ready for another, or have resigned: with the task, the seconds from sending its
-        call to having its result, and the seconds that it ran. That is 0.0 if what ran
-        it did not live to tell.
-        """
 
 
 class IPoller(Interface):

@@ -3,6 +3,7 @@ What workers without a process have in common.
 """
 
 from collections.abc import Callable, Hashable, Iterable
+from time import perf_counter
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, succeed
@@ -11,7 +12,7 @@ from zope.interface import implementer
 from asynqueue.about import aboutCall
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerError
-from asynqueue.interfaces import ICanceller, IWorker
+from asynqueue.interfaces import ICanceller, IMeasured, IWorker
 from asynqueue.lifetime import Stage
 from asynqueue.messages import Status
 from asynqueue.reactors import theReactor
@@ -32,7 +33,7 @@ class _Charge:
         self.isAbandoned = False
 
 
-@implementer(IWorker, ICanceller)
+@implementer(IWorker, ICanceller, IMeasured)
 class LocalWorker:
     """
     I run tasks in this process, one at a time, in the order in which I am given
@@ -44,6 +45,8 @@ class LocalWorker:
     @cvar cQualified: The series that all of my class are qualified for.
     @ivar iQualified: A list of further series that I am qualified for.
     @ivar state: A L{Stage}.
+    @ivar pid: C{None}: I have no process of my own.
+    @ivar memory: C{None}: nor memory.
     """
 
     cQualified: ClassVar[list[Hashable]] = ["local"]
@@ -68,6 +71,8 @@ class LocalWorker:
         self.iQualified: list[Hashable] = list(series)
         self.raw = raw
         self.state = Stage.RUNNING
+        self.pid: int | None = None
+        self.memory: int | None = None
         self._reactor = reactor
         self._charge: _Charge | None = None
         self._waiting: dict[Task, Deferred[None]] = {}
@@ -208,8 +213,10 @@ class LocalWorker:
             # I crashed, and have given it back.
             return
         self._charge = None
+        task = charge.task
+        task.measured(perf_counter() - task.handedAt, 0.0)
         if not charge.isAbandoned:
-            charge.task.callback(outcome)
+            task.callback(outcome)
         charge.ready.callback(None)
         self._work()
         self._tellIfIdle()

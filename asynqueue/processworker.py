@@ -16,7 +16,7 @@ from asynqueue.deaths import newHistory, record
 from asynqueue.deferreds import branch
 from asynqueue.errors import WorkerDied, WorkerError
 from asynqueue.figures import Figures
-from asynqueue.interfaces import IPrefetcher, IRenewable, IRestartable, IWorker
+from asynqueue.interfaces import IMeasured, IPrefetcher, IRenewable, IRestartable
 from asynqueue.life import Life
 from asynqueue.lifeline import Lifeline
 from asynqueue.looper import ThreadLooper
@@ -43,7 +43,7 @@ class WorkerState(Enum):
     STOPPED = "has no process and will have none"
 
 
-@implementer(IWorker, IRestartable, IRenewable, IPrefetcher)
+@implementer(IRestartable, IRenewable, IPrefetcher, IMeasured)
 class ProcessWorker(Figures, Lifeline):
     """
     I run tasks in a process of my own.

@@ -17,6 +17,7 @@ from asynqueue.statistics import (
     WorkerStatistics,
 )
 from asynqueue.tally import Tally
+from asynqueue.task import Task
 from asynqueue.workforce import TaskHandler
 
 __all__ = ["snapshot"]
@@ -44,6 +45,7 @@ def snapshot(th: TaskHandler, q: Queue, isRunning: bool) -> Statistics:
         workers.append(_worker(employee, handed, tally if isOwn else Tally()))
     total = Tally()
     total.absorb([th.tally, *tallies])
+    callSeconds, overheadSeconds = total.histograms()
     return Statistics(
         time=time.time(),
         isRunning=isRunning,
@@ -54,17 +56,16 @@ def snapshot(th: TaskHandler, q: Queue, isRunning: bool) -> Statistics:
         cancelled=total.cancelled,
         deaths=total.deaths,
         restarts=total.restarts,
-        callSeconds=total.callSeconds.histogram(),
-        overheadSeconds=total.overheadSeconds.histogram(),
+        callSeconds=callSeconds,
+        overheadSeconds=overheadSeconds,
         workers=tuple(sorted(workers, key=lambda worker: worker.ID)),
     )
 
 
-def _worker(
-    employee: Employee, handed: dict[Any, float], tally: Tally
-) -> WorkerStatistics:
+def _worker(employee: Employee, handed: list[Task], tally: Tally) -> WorkerStatistics:
     worker: Any = employee.worker
     isMeasured = IMeasured.providedBy(worker)
+    callSeconds, overheadSeconds = tally.histograms()
     series = employee.qualifications()
     return WorkerStatistics(
         ID=worker.ID,
@@ -72,21 +73,21 @@ def _worker(
         state=_STATES[employee.state],
         pid=worker.pid if isMeasured else None,
         series=tuple(each for each in series if each is not None),
-        calls=tuple(_call(*each) for each in list(handed.items())[:MOST_CALLS]),
+        calls=tuple(map(_call, handed[:MOST_CALLS])),
         done=tally.done,
         failed=tally.failed,
         deaths=tally.deaths,
         restarts=tally.restarts,
         memory=worker.memory if isMeasured else None,
-        callSeconds=tally.callSeconds.histogram(),
-        overheadSeconds=tally.overheadSeconds.histogram(),
+        callSeconds=callSeconds,
+        overheadSeconds=overheadSeconds,
     )
 
 
-def _call(task: Any, seconds: float) -> CallInHand:
+def _call(task: Task) -> CallInHand:
     return CallInHand(
         function=aboutCallable(task.callTuple[0]),
         text=aboutCall(task.callTuple),
         series=task.series,
-        seconds=seconds,
+        seconds=time.perf_counter() - task.handedAt,
     )

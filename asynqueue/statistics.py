@@ -125,12 +125,12 @@ class WorkerStatistics:
         every L{PAUSE<asynqueue.deaths.PAUSE>} seconds. A cluster's is the sum of its
         nodes'.
     @ivar callSeconds: How long calls took there, each try for itself: those that
-        were killed too, but not those that never began. A worker that is no
-        L{IMeasured<asynqueue.interfaces.IMeasured>}, as those in threads and in the
-        reactor's, does not tell, and one whose process died of a call cannot. Then it
-        is how long they took here.
+        were killed too, but not those that never began. Where only the whole is known
+        it is that: of calls in this process, of those that a process died of, and of
+        all of a worker that is no L{IMeasured<asynqueue.interfaces.IMeasured>}, from
+        when it is handed them.
     @ivar overheadSeconds: How much longer they took here, from being sent to having
-        their results, where I{callSeconds} was told.
+        their results, where that is known.
     """
 
     ID: int

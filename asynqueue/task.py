@@ -46,8 +46,10 @@ class Task:
         L{ICanceller<asynqueue.interfaces.ICanceller>}. C{None} otherwise.
     @ivar reactor: What keeps my time: a reactor, the global one if C{None}.
     @ivar urgency: My niceness, or minus infinity if I was rushed, infinity if relaxed.
-    @ivar tally: The L{Tally<asynqueue.tally.Tally>} in which it counts how I end,
-        C{None} if that is not counted.
+    @ivar tally: The L{Tally<asynqueue.tally.Tally>} where what becomes of me is
+        counted, C{None} if it is not.
+    @ivar handedAt: When the worker that has me was handed me, by C{time.perf_counter};
+        0.0 if none was.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class Task:
         "callTuple",
         "callbacks",
         "d",
+        "handedAt",
         "holder",
         "niceness",
         "priority",
@@ -91,6 +94,7 @@ class Task:
         self.niceness = 0
         self.urgency: float = 0
         self.tally: Any = None
+        self.handedAt = 0.0
         self.series = series
         self.timeout = timeout
         self.serial = serial
@@ -165,6 +169,16 @@ class Task:
         """
         self._letGo()
         self.callback((Status.TIMEOUT, f"It took longer than {self.timeout} seconds"))
+
+    def measured(self, here: float, there: float) -> None:
+        """
+        Whoever has me tells how long my call took.
+
+        @param here: How long in all, in seconds.
+        @param there: For how long of that it ran, in seconds; 0.0 if nobody knows.
+        """
+        if self.tally is not None:
+            self.tally.record(here, there)
 
     def release(self) -> None:
         """

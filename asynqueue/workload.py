@@ -37,11 +37,9 @@ class Workload:
         self.worker = worker
         self.tally = tally
         tally.join()
-        # When it was handed each of its tasks.
-        self._handed: dict[Any, float] = {}
         self._isMeasured = IMeasured.providedBy(worker)
-        if self._isMeasured:
-            worker.setMeter(self._measured)
+        # What it has, if it does not tell that.
+        self._handed: dict[Any, None] = {}
         self.inHand = 0
         self.calls = 0
         self._factory = factory
@@ -93,9 +91,11 @@ class Workload:
         The worker is handed a task.
         """
         self.inHand += 1
-        self._handed[task] = perf_counter()
         if isinstance(task, Task):
             task.tally = self.tally
+            task.handedAt = perf_counter()
+            if not self._isMeasured:
+                self._handed[task] = None
         if self._taker.prefetch and self.hasRoom():
             self._spare()
 
@@ -105,22 +105,19 @@ class Workload:
         """
         self.inHand -= 1
         self.calls += 1
-        handed = self._handed.pop(task, None)
-        if handed is not None and not self._isMeasured:
-            self.tally.record(perf_counter() - handed, 0.0)
-
-    def handed(self) -> dict[Any, float]:
-        """
-        @return: The tasks that the worker has and that are not over, in the order in
-            which it was handed them, and for how long it has had each, in seconds.
-        """
-        now = perf_counter()
-        return {t: now - then for t, then in self._handed.items() if not t.isOver()}
-
-    def _measured(self, task: Any, here: float, there: float) -> None:
-        # Not an update, nor what it has given back meanwhile.
         if task in self._handed:
-            self.tally.record(here, there)
+            del self._handed[task]
+            task.measured(perf_counter() - task.handedAt, 0.0)
+
+    def handed(self) -> "list[Task]":
+        """
+        @return: A list of the tasks that the worker has and that are not over, in the
+            order in which it was handed them. Updates are not among them.
+        """
+        tasks = self.worker.tasks if self._isMeasured else self._handed
+        return [
+            task for task in tasks if task.tally is self.tally and not task.isOver()
+        ]
 
     def _dropped(self, tasks: "list[Any]") -> None:
         """

@@ -8,6 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from asynqueue.clusterfigures import ClusterFigures
 from asynqueue.clusterheld import NodeInfo
 from asynqueue.offers import Offers, aboutOffers
+from tests import calls
+from tests.memory import makeTask
 
 
 def node(name="A", threads=1, resources=(), memory=0):
@@ -128,5 +130,5 @@ class FiguresTests(SynchronousTestCase):
         """Call times are kept if that was asked for."""
         for callStats, expected in ((True, [(2.0, 1.0)]), (False, [])):
             figures = self.make([], 1, callStats)
-            figures.record(None, 2.0, 1.0)
+            figures.record(makeTask(calls.echo), 2.0, 1.0)
             self.assertEqual(self.successResultOf(figures.stats()), expected)

@@ -8,6 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from asynqueue import deaths
 from asynqueue.deaths import PAUSE
 from asynqueue.figures import Figures
+from tests import calls
+from tests.memory import makeTask
 
 
 class Child:
@@ -42,7 +44,7 @@ class WornTests(SynchronousTestCase):
         Unless there is a bound, nothing is worn.
         """
         figures = self.make()
-        figures._record(None, 0.0, 0.0)
+        figures._record(makeTask(calls.echo), 0.0, 0.0)
         self.assertFalse(figures.isWorn(10**9))
 
     def test_calls(self):
@@ -59,7 +61,7 @@ class WornTests(SynchronousTestCase):
         figures = self.make(maxMemory=100)
         self.assertFalse(figures.isWorn(1))
         for self.size, worn in ((100, False), (101, True), (99, False)):
-            figures._record(None, 0.0, 0.0)
+            figures._record(makeTask(calls.echo), 0.0, 0.0)
             self.assertEqual(figures.isWorn(1), worn, self.size)
             self.clock.advance(PAUSE)
 
@@ -71,12 +73,12 @@ class WornTests(SynchronousTestCase):
         figures = self.make(maxMemory=100)
         self.size = 101
         for _ in range(50):
-            figures._record(None, 0.0, 0.0)
+            figures._record(makeTask(calls.echo), 0.0, 0.0)
             self.assertTrue(figures.isWorn(1))
             self.clock.advance(PAUSE / 10)
         self.assertIn(self.looks, (5, 6))
         figures._isNew(Child())
         self.assertFalse(figures.isWorn(1))
         self.size = 1
-        figures._record(None, 0.0, 0.0)
+        figures._record(makeTask(calls.echo), 0.0, 0.0)
         self.assertFalse(figures.isWorn(1))
