@@ -12,8 +12,8 @@ __all__ = ["Tally", "Times"]
 
 AT_ONCE = 200
 """
-How many times are sorted into their buckets together. To do so with each as it comes
-takes three times as long.
+How many times are sorted into their buckets together, so that most calls only add
+theirs to a list. It bounds what a snapshot has to do first.
 """
 
 
