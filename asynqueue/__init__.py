@@ -146,6 +146,7 @@ imports only from those listed below it:
   - C{picklable}: why a call could not be pickled
   - C{machine}: what the operating system tells of cores and memory
   - C{clusteraddress}: which schedulers are spoken to
+  - C{version}: which of ours this is
   - C{about}: texts about calls
   - C{interfaces}: what a worker, and what a poller, has to provide
   - C{errors}: everything that goes wrong
@@ -208,6 +209,7 @@ if TYPE_CHECKING:
     )
     from asynqueue.threads import ThreadQueue, ThreadWorker, deferToThread
     from asynqueue.trackers import DeferredTracker
+    from asynqueue.version import __version__ as __version__
 
 __all__ = [
     "AsyncWorker",
@@ -263,6 +265,7 @@ _HOMES = {
     "TimeoutError": "errors",
     "WorkerDied": "errors",
     "WorkerError": "errors",
+    "__version__": "version",
     "deferToDelay": "delays",
     "deferToThread": "threads",
     "iteratorToProducer": "producers",
@@ -277,4 +280,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *_HOMES})

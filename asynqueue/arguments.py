@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from asynqueue import clustermap
+from asynqueue.version import __version__
 
 Commands = Mapping[str, Callable[[argparse.Namespace], int]]
 """
@@ -46,20 +47,14 @@ def seconds(text: str) -> float:
 
 class Version(argparse.Action):
     """
-    I print the version and exit. I look it up only if I am asked for it.
+    I print the version and exit.
     """
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """
         Prints it.
         """
-        from importlib import metadata
-
-        try:
-            version = metadata.version("asynqueue")
-        except metadata.PackageNotFoundError:
-            version = "(not installed)"
-        print(f"asynqueue {version}")
+        print(f"asynqueue {__version__}")
         parser.exit()
 
 

@@ -31,7 +31,6 @@ class Asynqueue(Contender):
     """
 
     title = "asynqueue"
-    distribution = "asynqueue"
     settings: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, workers: int, method: str) -> None:
@@ -43,12 +42,11 @@ class Asynqueue(Contender):
     @classmethod
     def version(cls) -> str:
         """
-        @return: The version, if asynqueue is installed.
+        @return: The version, whether or not it is installed.
         """
-        try:
-            return super().version()
-        except metadata.PackageNotFoundError:
-            return "(not installed)"
+        from asynqueue.version import __version__
+
+        return __version__
 
     def start(self) -> None:
         """
@@ -135,7 +133,16 @@ class Ancestor(Asynqueue):
     """
 
     title = "the ancestor"
-    distribution = "AsynQueue"
+
+    @classmethod
+    def version(cls) -> str:
+        """
+        @return: The version, if it is installed.
+        """
+        try:
+            return metadata.version("AsynQueue")
+        except metadata.PackageNotFoundError:
+            return "(not installed)"
 
     def start(self) -> None:
         """

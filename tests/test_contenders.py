@@ -14,6 +14,7 @@ from unittest import mock
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+import asynqueue
 from asynqueue import ampoules, chores, contenders, process, rivals
 from asynqueue.contender import Cannot
 from asynqueue.contenders import CONTENDERS, Ancestor, Asynqueue
@@ -95,13 +96,14 @@ class OursTests(SynchronousTestCase):
         self.assertIn("no remote iterators", str(self.failureResultOf(d, Cannot).value))
 
     def test_version(self):
-        """asynqueue need not be installed to be measured."""
+        """Neither asynqueue nor its ancestor need be installed to be measured."""
 
         def version(name):
             raise metadata.PackageNotFoundError(name)
 
         self.patch(metadata, "version", version)
-        self.assertEqual(Asynqueue.version(), "(not installed)")
+        self.assertEqual(Asynqueue.version(), asynqueue.__version__)
+        self.assertEqual(Ancestor.version(), "(not installed)")
         self.assertRegex(CONTENDERS["executor"].version(), r"^3\.\d+")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import asynqueue
 from asynqueue.__main__ import NotFound, findFunction, main, parse, runMap
 from tests import mapped
 
@@ -90,7 +91,7 @@ class ArgumentsTests(ArgumentsTestCase):
         for text, told in [
             ("--help", "map"),
             ("map --help", "standard input"),
-            ("--version", "asynqueue "),
+            ("--version", f"asynqueue {asynqueue.__version__}\n"),
         ]:
             error = self.assertRaises(SystemExit, self.parse, text)
             self.assertIn(error.code, (None, 0))
