@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 
 from asynqueue.cluster import ClusterQueue
 from tests import calls
+from tests.support import BOUND
 
 
 async def work(queue, what):
@@ -46,6 +47,11 @@ async def program(what, how):
     print(json.dumps(pids), flush=True)
     if how == "shutdown":
         await queue.shutdown()
+        for thread in threading.enumerate():
+            # Not under Python 3.11, dask looks what its loop does, and now and then
+            # whether that is closed.
+            if thread.name == "Profile":
+                thread.join(BOUND / 2)
         print(json.dumps([thread.name for thread in threading.enumerate()]))
         reactor.stop()
     elif how == "stop":
