@@ -18,7 +18,6 @@ from twisted.logger import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-import asynqueue
 from asynqueue.base import TaskQueue
 from asynqueue.task import Task
 from tests import calls
@@ -179,7 +178,7 @@ class ProgramTests(SynchronousTestCase):
     """
 
     def run_(self, *args):
-        root = str(Path(asynqueue.__file__).parent.parent)
+        root = str(Path(__file__).parents[1])
         path = self.mktemp()
         Path(path).write_text(PROGRAM)
         done = subprocess.run(

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 from twisted.trial.unittest import SynchronousTestCase
 
+import asynqueue
 from tests import mapped
 
 TOP = Path(__file__).parent.parent
@@ -81,7 +82,8 @@ class ProgramTestCase(SynchronousTestCase):
 class ProgramTests(ProgramTestCase):
     def test_files(self):
         """The first command of README.rst compiles files, and tells the times."""
-        files = ["asynqueue/__init__.py", "asynqueue/errors.py"]
+        package = Path(asynqueue.__file__).parent
+        files = [str(package / name) for name in ("__init__.py", "errors.py")]
         out, err, status = self.map("--stats", "py_compile:compile", *files)
         self.assertEqual(status, 0)
         wanted = [Path(name).stem for name in files]

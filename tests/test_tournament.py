@@ -8,11 +8,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import asynqueue
 from asynqueue.apart import NoAnswer, ask
 from asynqueue.loads import theLoads
 from asynqueue.tournament import Tournament, ancestorCommand
-from tests.test_program import BOUND, TOP
+from tests.test_program import BOUND
 
+OURS = Path(asynqueue.__file__).parent
 SETTINGS = {"workers": 2, "cores": 2, "quick": True}
 
 
@@ -192,5 +194,5 @@ class AncestryTests(SynchronousTestCase):
         command = [sys.executable, "-c", program]
         out = subprocess.run(command, capture_output=True, check=True, text=True).stdout
         process, trials = map(Path, out.split())
-        self.assertNotEqual(process.parent, TOP / "asynqueue")
-        self.assertEqual(trials.parent, TOP / "asynqueue")
+        self.assertNotEqual(process.parent, OURS)
+        self.assertEqual(trials.parent, OURS)
