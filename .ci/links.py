@@ -1,6 +1,6 @@
 """
-Tells of links within the site in build/site that lead nowhere, and of what it would load
-from elsewhere: it is to be readable without a network.
+Tells of links within the site in build/site that lead nowhere, and of what it would
+load from elsewhere: it is to be readable without a network.
 """
 
 import sys

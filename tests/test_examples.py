@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import textwrap
 import time
 from doctest import ELLIPSIS, OutputChecker
 from importlib import import_module
@@ -23,6 +22,7 @@ import png
 import psutil
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.documents import blocks
 from tests.test_program import BOUND, TOP, left
 
 EXAMPLES = TOP / "docs" / "examples"
@@ -33,12 +33,7 @@ def shown(start):
     """
     @return: The literal block of the page that begins with a text.
     """
-    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", PAGE)
-    (block,) = [
-        text
-        for text in (textwrap.dedent(block).strip() + "\n" for block in blocks)
-        if text.startswith(start)
-    ]
+    (block,) = [b.code for b in blocks(PAGE) if b.code.startswith(start)]
     return block
 
 

@@ -2,8 +2,8 @@
 Links from the texts to the API pages, and from text to text: an extension of Sphinx.
 
 The texts stay plain: ``TaskQueue.call`` in double backquotes becomes a link to that
-method's page, and a link to ``howto.rst`` one to the page that is made of it. What looks
-like such a name, and is none, is a warning.
+method's page, and a link to ``faults.rst`` one to the page that is made of it. What
+looks like such a name, and is none, is a warning.
 """
 
 import inspect
