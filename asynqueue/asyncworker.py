@@ -71,6 +71,7 @@ class AsyncWorker(LocalWorker):
         """
         Makes a task's call.
 
+        @param task: The task.
         @return: A Deferred that fires with the status and the result.
         """
         if isinstance(task.callTuple[0], Carried):
@@ -84,12 +85,16 @@ class AsyncWorker(LocalWorker):
     def abandon(self, task: Task) -> None:
         """
         Cancels the Deferred or the coroutine that a task's call has returned.
+
+        @param task: The task.
         """
         self._outcome.cancel()
 
     def finish(self, isCrashing: bool) -> "Deferred[None]":
         """
         Cancels it too, if I crash.
+
+        @param isCrashing: C{True} if I am not to wait for my task.
         """
         if isCrashing:
             self._outcome.cancel()

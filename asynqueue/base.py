@@ -231,6 +231,7 @@ class TaskQueue(CallsMaker, Mapper, Workplace):
         Whoever makes many calls and is to be held up himself awaits L{whenReady}
         before each, or uses L{map<asynqueue.maps.Mapper.map>}.
 
+        @param func: The callable to call.
         @return: A Deferred like that of L{call}, of the call's result. To cancel
             it is to cancel the call, wherever it waits or runs, and
             L{cancelAll<Workplace.cancelAll>} and shutting me down mean it too.
@@ -268,6 +269,8 @@ class TaskQueue(CallsMaker, Mapper, Workplace):
         got, and each that comes later or begins anew as the first thing it
         does.
 
+        @param func: The callable to call; I{args} and the other keywords,
+            I{kw}, are for it.
         @param ephemeral: C{True} if workers that come later need not.
         @param sequential: C{True} to have one worker call it after the other.
         @param series: To have only workers qualified for it call it.
@@ -306,6 +309,12 @@ class TaskQueue(CallsMaker, Mapper, Workplace):
         """
         Makes a task of a call, but does nothing with it.
 
+        @param func: The callable.
+        @param args: A tuple of its arguments.
+        @param kw: A dict of its keywords.
+        @param niceness: Its niceness, from -20, the most urgent, to 20.
+        @param series: Its series, C{None} for none.
+        @param timeout: How long it may take, in seconds, C{None} for any time.
         @raise TypeError: if I{func} is not callable.
         @raise ValueError: if the niceness or the timeout is out of range.
         @raise QueueRunError: if I was shut down.

@@ -119,6 +119,9 @@ class Consumerator(_Bridge):
         """
         Does what L{IterationGetter.fail} does, and stops the producer. To be
         called in the reactor's thread.
+
+        @param error: The exception, or the Failure of one, that the reader
+            gets.
         """
         super().fail(error)
         self._stopProducer()
@@ -127,6 +130,7 @@ class Consumerator(_Bridge):
         """
         Takes an item, or drops it if nobody wants it.
 
+        @param data: The item, any object.
         @return: A Deferred like that of L{IterationGetter.deferUntilRoom}, of use
             to whoever writes without being registered.
         """
@@ -308,6 +312,7 @@ class Filerator(_Bridge):
         """
         Writes each of several chunks.
 
+        @param lines: The chunks, as of L{write}.
         @return: A Deferred like that of L{IterationGetter.deferUntilRoom}.
         @raise ValueError: if I am closed.
         """

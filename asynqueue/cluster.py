@@ -52,8 +52,31 @@ class ClusterQueue(TaskQueue):
         **kw: Any,
     ) -> None:
         """
-        @param kw: Keywords of L{TaskQueue<asynqueue.base.TaskQueue>}. The others are
-            those of L{ClusterWorker}.
+        @param address: The address of the scheduler, as C{"tls://10.0.0.1:8786"};
+            C{None} for an embedded cluster. What is said in L{ClusterWorker} of this
+            and of all that follows, but for I{kw}, holds here.
+        @param series: A list of series that it is qualified for, beside those on
+            offer.
+        @param raw: C{True} to have iterators returned as the values that they are.
+        @param callStats: C{True} to keep call times for L{stats}.
+        @param pickler: C{"cloudpickle"} or C{"pickle"}.
+        @param prefetch: How many further calls may wait at the cluster for each of
+            its threads.
+        @param connectTimeout: For how long it is tried to connect at first, in
+            seconds.
+        @param reconnect: For how long when the connection was lost, in seconds.
+        @param patience: How long a series that no node offers any more counts as on
+            offer, in seconds.
+        @param restart: C{True} to begin anew the process of a node whose call goes on
+            after it was given up.
+        @param security: A C{distributed.Security} with TLS certificates.
+        @param trustNetwork: C{True} to speak to another machine without TLS.
+        @param nodes: How many nodes an embedded cluster has; as many as there are
+            cores if C{None}.
+        @param threads: How many calls each of them runs at a time.
+        @param processes: C{False} to have them in threads of this process.
+        @param reactor: The reactor to use, the global one if C{None}.
+        @param kw: Keywords of L{TaskQueue<asynqueue.base.TaskQueue>}.
         @raise ValueError: as of L{ClusterWorker}.
         @raise TypeError: as of L{ClusterWorker}.
         """
@@ -129,6 +152,13 @@ class ClusterQueue(TaskQueue):
     ) -> Task:
         """
         As of L{TaskQueue<asynqueue.base.TaskQueue.newTask>}.
+
+        @param func: The callable.
+        @param args: A tuple of its arguments.
+        @param kw: A dict of its keywords.
+        @param niceness: Its niceness, from -20, the most urgent, to 20.
+        @param series: Its series, C{None} for none.
+        @param timeout: How long it may take, in seconds, C{None} for any time.
         """
         task = super().newTask(func, args, kw, niceness, series, timeout)
         self._refuseUnoffered(series)

@@ -228,6 +228,7 @@ class Deferator(Generic[T]):
     @classmethod
     def isIterator(cls, obj: object) -> bool:
         """
+        @param obj: Any object.
         @return: C{True} for an iterator or a generator function, C{False} for
             anything else, such as a list or a Deferred.
         """
@@ -242,6 +243,7 @@ class Deferator(Generic[T]):
         @param args: A callable, and what to call it with for each item. It
             returns a Deferred like that of L{Prefetcherator.getNext}. Without
             one, and with nothing to iterate over, I am empty.
+        @param kw: The keywords to call it with.
         """
         self.d: Deferred[bool] = Deferred()
         self.moreLeft = True

@@ -156,6 +156,13 @@ class CrashLoop(WorkerDied):
         times: int = 0,
         exitCodes: Sequence[int | None] = (),
     ) -> None:
+        """
+        @param text: What to say.
+        @param pid: The ID of the last process.
+        @param exitCode: Its exit code, negative for a signal.
+        @param times: How often the worker died.
+        @param exitCodes: The last exit codes, the latest last.
+        """
         super().__init__(text, pid, exitCode)
         self.times = times
         self.exitCodes = list(exitCodes)
@@ -195,6 +202,8 @@ class ProcessError(Exception):
 
 def aboutExit(exitCode: int | None) -> str:
     """
+    @param exitCode: Its exit code, negative for a signal, C{None} if it is not
+        known.
     @return: How a process ended, in words: "exit code 3", "signal 9
         (SIGKILL)".
     """
@@ -208,6 +217,7 @@ def aboutExit(exitCode: int | None) -> str:
 
 def signalName(exitCode: int | None) -> str | None:
     """
+    @param exitCode: As of L{aboutExit}.
     @return: The name of the signal that an exit code tells of, C{None} if it
         tells of none, or of one that has no name.
     """

@@ -37,7 +37,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def aboutError(failure: Failure, call: str = "") -> str:
     """
-    @param call: The text of the call that failed; may be empty.
+    @param call: The text of the call that the failure is of; may be empty.
     @return: What went wrong, and in which call, in the first line; then the
         tracebacks as far as there are any, those of the causes too.
     """
@@ -161,8 +161,7 @@ class Info:
 
     def getInfo(self, ID: int | None, name: str, nowForget: bool = False) -> Any:
         """
-        @param ID: Of a call that I remember, or C{None} for the one that I am
-            about.
+        @param ID: Of a call that I remember, C{None} for the one that I am about.
         @param name: What to tell of it: C{"callDict"} for a dict with the keys
             I{f}, I{fs} (its name), I{args}, I{kw}, I{instance} and, with
             I{whichThread}, I{thread}; or a name that L{saveInfo} was given.
@@ -176,9 +175,8 @@ class Info:
 
     def saveInfo(self, name: str, x: Any, ID: int | None = None) -> Any:
         """
-        Saves anything about a call, as long as I know the call.
+        Saves anything, I{x}, under a I{name}, as long as I know the call.
 
-        @param name: The name to save it under.
         @param ID: As in L{getInfo}.
         @return: I{x}.
         """
@@ -191,8 +189,7 @@ class Info:
         interpreter can put it together again.
 
         @param ID: As in L{getInfo}.
-        @param raw: C{True} to get the objects themselves, provided that they
-            could be converted.
+        @param raw: C{True} to get the objects themselves, if they could be converted.
         @return: For a method, the object that it is a method of, as its pickle
             or fully qualified name, and the name of the method. For any other
             callable, C{None}, and its pickle or fully qualified name. For one
@@ -248,7 +245,7 @@ class Info:
         self, failure: Failure, ID: int | None = None, nowForget: bool = False
     ) -> str:
         """
-        Does for an errback: it makes the text the result.
+        Does for an errback: it makes the text of a I{failure} the result.
 
         @param ID: As in L{getInfo}, like I{nowForget}.
         @return: What went wrong in the call, and the traceback.
@@ -270,8 +267,8 @@ class Info:
 
 class InfoHolder:
     """
-    I give information about one call that an L{Info} remembers, by the methods
-    that it has.
+    I give information about one call, by its I{ID}, that an L{Info}, I{info},
+    remembers, by the methods that it has.
     """
 
     def __init__(self, info: Info, ID: int) -> None:
@@ -279,18 +276,33 @@ class InfoHolder:
         self.ID = ID
 
     def getInfo(self, name: str) -> Any:
+        """
+        @return: What L{Info.getInfo} has for a I{name}.
+        """
         return self.info.getInfo(self.ID, name)
 
     def nn(self, raw: bool = False) -> tuple[Any, Any]:
+        """
+        @return: What L{Info.nn} makes of the callable, I{raw} or not.
+        """
         return self.info.nn(self.ID, raw)
 
     def aboutCall(self) -> str:
+        """
+        @return: The text of the call, as of L{Info.aboutCall}.
+        """
         return self.info.aboutCall(self.ID)
 
     def aboutException(self, exception: BaseException | None = None) -> str:
+        """
+        @return: That of an I{exception}, as of L{Info.aboutException}.
+        """
         return self.info.aboutException(self.ID, exception)
 
     def aboutFailure(self, failure: Failure) -> str:
+        """
+        @return: That of a I{failure}, as of L{Info.aboutFailure}.
+        """
         return self.info.aboutFailure(failure, self.ID)
 
 
@@ -332,8 +344,8 @@ def showResult(f: _F) -> _F:
 
 def whichThread(f: _F) -> _F:
     """
-    Marks a function so that L{showResult}, which may be above me or below me,
-    tells the thread that each call was made in.
+    Marks I{f}, a function, so that L{showResult}, which may be above me or below
+    me, tells the thread that each call was made in.
     """
     setattr(f, _MARK, True)
     return f

@@ -50,6 +50,8 @@ class IWorker(Interface):
         Registers what I call, without arguments, when I can run no more tasks:
         my process is gone, say, or my connection. Before I call it I have
         ended, or put into the list that L{crash} returns, every task I had.
+
+        @param callableObject: The callable.
         """
 
     def run(task: Any) -> "Deferred[None]":
@@ -197,6 +199,8 @@ class IElastic(IWorker):
         lists of series have changed. I call it at once, for until then I may be
         given what I can take no more; and I may be given tasks and updates before
         it returns.
+
+        @param callableObject: The callable.
         """
 
 

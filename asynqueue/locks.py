@@ -189,6 +189,10 @@ class Turn:
     """
 
     def __init__(self, lock: DeferredLock, vip: bool) -> None:
+        """
+        @param lock: Whose turn.
+        @param vip: C{True} to be the next one who gets the lock.
+        """
         self._lock = lock
         self._vip = vip
         self._has = False

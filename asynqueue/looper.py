@@ -167,6 +167,8 @@ class ThreadLooper:
         Does what L{call} does, but has the exception itself in the place of a
         text.
 
+        @param raw: As in L{call}.
+        @param doNext: As in L{call}.
         @param callTuple: The callable, its arguments, its keywords, which may
             have any name.
         @return: As from L{call}; an exception is L{harmless}.

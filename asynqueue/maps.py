@@ -53,7 +53,10 @@ class Caller(Protocol):
     _reactor: Any
     hooks: Any
 
-    def places(self) -> int: ...
+    def places(self) -> int:
+        """
+        @return: How many calls are run at a time.
+        """
 
     def newTask(
         self,
@@ -63,11 +66,19 @@ class Caller(Protocol):
         niceness: int = 0,
         series: Hashable = None,
         timeout: float | None = None,
-    ) -> Any: ...
+    ) -> Any:
+        """
+        @return: As of L{TaskQueue<asynqueue.base.TaskQueue.newTask>}, with the
+            same parameters.
+        """
 
     def callWhenReady(
         self, func: Callable[..., Any], /, *args: Any, **kw: Any
-    ) -> "Deferred[Any]": ...
+    ) -> "Deferred[Any]":
+        """
+        @return: As of L{TaskQueue<asynqueue.base.TaskQueue.callWhenReady>},
+            with the same parameters.
+        """
 
 
 class Mapper:

@@ -53,8 +53,29 @@ class ProcessQueue(TaskQueue):
     ) -> None:
         """
         @param N: How many workers; as many as there are L{cores} if C{None}.
-        @param kw: Keywords of L{TaskQueue<asynqueue.base.TaskQueue>}. The
-            others are those of L{ProcessWorker}.
+        @param series: A list of the series that the workers are qualified for,
+            beside those of their class. What is said in L{ProcessWorker} of this and
+            of all that follows, but for I{kw}, holds for each of them.
+        @param raw: C{True} to have iterators returned as the values that they are.
+        @param callStats: C{True} to keep call times for L{stats}.
+        @param useReactor: C{True} to run a Twisted reactor in the processes.
+        @param context: A C{multiprocessing} context, or the name of a start method.
+        @param pickler: C{"pickle"} or C{"cloudpickle"}.
+        @param poller: How answers are learned of: C{"thread"}, C{"reactor"}, or what
+            makes a poller.
+        @param interval: The initial event-checking interval, in seconds.
+        @param backoff: What it is multiplied by after each check, from 1.0 to 1.3.
+        @param prefetch: How many further calls may wait in the pipe of each process.
+        @param readAhead: C{False} to have items taken only when they are asked for.
+        @param shareAbove: From how many bytes on arrays cross in shared memory,
+            C{None} for never.
+        @param logs: C{False} to leave C{logging} in the processes alone.
+        @param maxCalls: How many calls a process does before it is replaced, C{None}
+            for any number.
+        @param maxMemory: How large its resident set may become, in kilobytes,
+            C{None} for any size.
+        @param reactor: The reactor to use, the global one if C{None}.
+        @param kw: Keywords of L{TaskQueue<asynqueue.base.TaskQueue>}.
         @raise ValueError: if I{N} is below 1, or a keyword of the workers is
             out of range.
         """
@@ -95,8 +116,8 @@ class ProcessQueue(TaskQueue):
 
     def attachWorker(self, worker: Any) -> "Deferred[int]":
         """
-        As of L{TaskQueue<asynqueue.base.TaskQueue.attachWorker>}. The deaths of a
-        L{ProcessWorker}'s processes are kept in my history from now on.
+        As of L{TaskQueue<asynqueue.base.TaskQueue.attachWorker>}. If the I{worker} is
+        a L{ProcessWorker}, its processes' deaths are kept in my history from now on.
         """
         if isinstance(worker, ProcessWorker):
             worker.deaths = self.deaths

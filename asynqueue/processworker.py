@@ -239,7 +239,7 @@ class ProcessWorker(Figures, Lifeline):
 
     def setResignator(self, callableObject: Callable[[], Any]) -> None:
         """
-        Registers a callable that I call, without arguments, when my process is
+        Registers I{callableObject}, which I call, without arguments, when my process is
         gone and I cannot run tasks unless I am started anew. The tasks that it
         had not begun are for L{crash} to give back.
         """
@@ -285,7 +285,7 @@ class ProcessWorker(Figures, Lifeline):
 
     def begin(self, task: Task, ready: Callable[[], Any]) -> None:
         """
-        Does what L{run} does, and calls I{ready} where its Deferred fires.
+        Does what L{run} does with a I{task}, and calls I{ready} where its Deferred fires.
         """
         if self.state is WorkerState.DOWN:
             self.start()

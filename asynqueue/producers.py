@@ -28,6 +28,8 @@ def checkConsumer(
     consumer: object, exception: type[Exception] = ImplementationError
 ) -> None:
     """
+    @param consumer: The object.
+    @param exception: The class to raise.
     @raise Exception: the I{exception}, if an object does not provide
         C{IConsumer}.
     """
@@ -205,6 +207,8 @@ class ListConsumer:
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
+        @param producer: A push producer.
+        @param streaming: C{True}, which says that it is one.
         @raise RuntimeError: if there is a producer already.
         @raise TypeError: if it is not a push producer.
         """
@@ -226,6 +230,8 @@ class ListConsumer:
     def write(self, data: Any) -> None:
         """
         Takes an item, and lets the producer pause until it is processed.
+
+        @param data: The item, any object.
         """
         index = self._count
         self._count += 1

@@ -22,9 +22,16 @@ class Handler(Protocol):
     What I{Queue} needs of whoever takes its tasks.
     """
 
-    def assign(self, task: Any) -> Any: ...
+    def assign(self, task: Any) -> Any:
+        """
+        @param task: A task for somebody who is ready for its series.
+        """
 
-    def isReadyFor(self, series: Hashable) -> bool: ...
+    def isReadyFor(self, series: Hashable) -> bool:
+        """
+        @param series: A series.
+        @return: C{True} if somebody is ready for a task of it.
+        """
 
     def roster(self, series: Hashable) -> list[Any]: ...
 

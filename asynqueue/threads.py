@@ -85,6 +85,8 @@ class ThreadWorker(LocalWorker):
     def abandon(self, task: Task) -> None:
         """
         Sees to it that a task is not tried again while its call still runs.
+
+        @param task: The task.
         """
         task.retries = 0
 
@@ -92,6 +94,7 @@ class ThreadWorker(LocalWorker):
         """
         Ends my thread. If I crash, it is left to itself.
 
+        @param isCrashing: C{True} if I am not to wait for my call.
         @return: A Deferred that fires when it is gone, or left.
         """
         if isCrashing:

@@ -55,6 +55,7 @@ class DeferredTracker:
         """
         Waits for a Deferred to fire or fail, too.
 
+        @param d: The Deferred.
         @return: The same Deferred.
         @raise TypeError: if it is none.
         """
