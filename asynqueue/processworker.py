@@ -285,7 +285,7 @@ class ProcessWorker(Figures, Lifeline):
 
     def begin(self, task: Task, ready: Callable[[], Any]) -> None:
         """
-        Does what L{run} does with a I{task}, and calls I{ready} where its Deferred fires.
+        Does what L{run} does with a I{task}, and calls I{ready} where that fires.
         """
         if self.state is WorkerState.DOWN:
             self.start()
