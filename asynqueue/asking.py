@@ -107,7 +107,7 @@ class Asker:
 
     def _leave(self) -> None:
         """
-        Does with what is asked what is to be done after L{hangUp}.
+        Does with what is asked what is to be done after C{hangUp}.
         """
         self._answer()
 

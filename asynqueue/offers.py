@@ -10,8 +10,6 @@ class Offers:
     """
     I know which series are on offer. One that no node offers any more is, for a while,
     as if it were: a node may be beginning anew.
-
-    @ivar current: A list of them, sorted.
     """
 
     def __init__(
@@ -29,7 +27,7 @@ class Offers:
     @property
     def current(self) -> list[str]:
         """
-        A list of them, in order.
+        A list of those that are, sorted.
         """
         return sorted(self._last)
 

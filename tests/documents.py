@@ -29,6 +29,7 @@ import textwrap
 import types
 from contextlib import contextmanager, redirect_stdout
 from doctest import ELLIPSIS, OutputChecker
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,9 +125,10 @@ def _paths():
     return (path.relative_to(TOP) for path in (TOP / "docs").rglob("*.rst"))
 
 
+@cache
 def blocks(source):
     """
-    @return: A list of the L{Block}s of a text.
+    @return: A list of the L{Block}s of a text, not to be changed.
     """
     tree = publish_doctree(source, settings_overrides=SETTINGS)
     lines = source.splitlines()
@@ -274,6 +276,7 @@ class Reading:
         """
         where, path = os.getcwd(), list(sys.path)
         root, level = list(logging.root.handlers), logging.root.level
+        logging.disable(logging.INFO)
         sys.path.insert(0, str(self.directory))
         sys.modules[self._module.__name__] = self._module
         os.chdir(self.directory)
@@ -287,6 +290,7 @@ class Reading:
             del sys.modules[self._module.__name__]
             logging.root.handlers[:] = root
             logging.root.setLevel(level)
+            logging.disable(logging.NOTSET)
 
     async def _try(self, block):
         try:

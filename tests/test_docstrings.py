@@ -5,6 +5,7 @@ calls, what each of its parameters is.
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +20,15 @@ FACE = {*asynqueue._HOMES.values(), "bridges", "cluster", "ordered", "processwor
 
 # What is handed on to a callable.
 HANDED_ON = {"args", "kw"}
+
+
+@cache
+def trees():
+    """
+    @return: The syntax trees of all modules, by the names of their files.
+    """
+    paths = sorted(PACKAGE.glob("*.py"))
+    return {path.name: ast.parse(path.read_text()) for path in paths}
 
 
 def doc(node):
@@ -70,10 +80,7 @@ def told(name, text):
 
 class DocstringsTests(SynchronousTestCase):
     def setUp(self):
-        self.trees = {
-            path.name: ast.parse(path.read_text())
-            for path in sorted(PACKAGE.glob("*.py"))
-        }
+        self.trees = trees()
 
     def all(self):
         """
