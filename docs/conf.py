@@ -11,7 +11,6 @@ TOP = DOCS.parent
 sys.path.insert(0, str(DOCS / "site"))
 
 project = "asynqueue"
-author = "the authors of asynqueue"
 release = re.findall(r'^version = "(.+)"', (TOP / "pyproject.toml").read_text(), re.M)[
     0
 ]
@@ -26,6 +25,7 @@ smartquotes = False
 html_theme = "furo"
 html_title = f"asynqueue {release}"
 html_show_sourcelink = False
+html_show_copyright = False
 html_copy_source = False
 
 # The same pages as "pydoctor" makes by itself; they replace what Sphinx makes of
