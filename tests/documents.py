@@ -141,7 +141,7 @@ def blocks(source):
                 found.append(Block("python", textwrap.dedent(code), None, "", at + 1))
             elif match:
                 said = match[1], node.astext()[match.end() :]
-        elif isinstance(node, nodes.literal_block):
+        elif isinstance(node, (nodes.literal_block, nodes.doctest_block)):
             classes = [c for c in node["classes"] if c != "code"]
             first = node.astext().split("\n", 1)[0]
             while at < len(lines) and lines[at].strip() != first.strip():
@@ -226,14 +226,15 @@ class Reading:
     @ivar directory: That directory.
     """
 
-    def __init__(self, name, directory, reactor):
+    def __init__(self, name, directory, reactor, source=None):
         """
         @param name: The path of the text, from the top.
+        @param source: The text itself, what is there unless given.
         @param directory: Where to work, a path that does not exist yet.
         @param reactor: What the text finds as C{reactor}.
         """
         self.name = name
-        source = (TOP / name).read_text()
+        source = (TOP / name).read_text() if source is None else source
         if "8080" in source:
             source = source.replace("8080", str(_freePort()))
         self.blocks = blocks(source)

@@ -2,6 +2,9 @@
 Every code block of README.rst and docs/*.rst does what its text says.
 """
 
+import logging
+import sys
+import textwrap
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -55,3 +58,79 @@ class KindsTests(SynchronousTestCase):
         self.assertEqual([where for where, why in found.items() if len(why) < 10], [])
         few = len([block for _, block in self.all() if block.kind in RUN]) // 3
         self.assertLessEqual(len(found), few, "\n".join(found))
+
+
+class ReadingTests(TestCase):
+    """
+    What is wrong with a text is found.
+    """
+
+    def read(self, source):
+        directory = Path(self.mktemp()).absolute()
+        reading = Reading("a text", directory, reactor, textwrap.dedent(source))
+        return Deferred.fromCoroutine(reading.run())
+
+    async def test_order(self):
+        """Blocks see what those before them have made, files and programs too."""
+        await self.read(
+            """
+            .. invisible-code-block: python
+
+               x = 6
+
+            .. code-block:: python
+
+                async def twice(n):
+                    return 2 * n
+
+                print(await twice(x))
+
+            .. output:
+
+            .. code-block:: text
+
+                12
+
+            .. file: data.txt
+
+            .. code-block:: text
+
+                seven
+
+            .. code-block:: console
+
+                $ cat data.txt
+                se...n
+                $ test -d asynqueue
+            """
+        )
+
+    async def test_wrong(self):
+        """Output that is another, an error and a command that fails are told of."""
+        session = "::\n\n    $ "
+        for block, said in [
+            ("python\n\n    1 / 0", "line 3: ZeroDivisionError"),
+            ("console\n\n    $ exit 3", "line 3: ValueError: Exit status 3"),
+            ("console\n\n    $ echo a\n    b", "It prints\na\nand not\nb\n"),
+            ("console\n\n    echo a", "a session begins with"),
+        ]:
+            failed = self.assertFailure(
+                self.read(f".. code-block:: {block}\n"), AssertionError
+            )
+            self.assertIn(said, str(await failed))
+        self.assertEqual([b.kind for b in blocks(f"{session}ls")], [None])
+        self.assertEqual([b.kind for b in blocks(">>> 1")], [None])
+
+    async def test_left(self):
+        """What a text has set is as before after it."""
+        level, path = logging.root.level, list(sys.path)
+        await self.read(
+            """
+            .. code-block:: python
+
+                import logging, sys
+                logging.basicConfig(level=logging.DEBUG)
+                sys.path.append("elsewhere")
+            """
+        )
+        self.assertEqual((logging.root.level, sys.path), (level, path))
