@@ -11,7 +11,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from tests.documents import RUN, SHOWN, TOP, Reading, blocks, texts
+from tests.documents import RUN, SHOWN, TOP, blocks, texts
+from tests.reading import Reading
 
 
 class BlocksTests(TestCase):
