@@ -66,8 +66,8 @@ class CallsMaker:
         whenFull: str | None = None,
     ) -> Calls:
         """
-        Sets options of L{call<asynqueue.base.TaskQueue.call>} apart
-         from the keywords of what is called::
+        Sets options of L{call<asynqueue.base.TaskQueue.call>} apart from the
+        keywords of what is called::
 
             await queue.using(timeout=10).call(fetch, url, timeout=2)
 

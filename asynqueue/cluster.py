@@ -135,9 +135,12 @@ class ClusterQueue(TaskQueue):
         self, func: Callable[..., Any], /, *args: Any, **kw: Any
     ) -> "Deferred[list[Any]]":
         """
-        As of L{TaskQueue<asynqueue.base.TaskQueue.update>}. The result of the
-        L{ClusterWorker} among those of the workers is a dict: the result of each
-        node, by its address.
+        As of L{TaskQueue<asynqueue.base.TaskQueue.update>}, for each node of the
+        cluster and each other worker.
+
+        @param func: What they call.
+        @return: A Deferred of a list of the results. That of the L{ClusterWorker}
+            among them is a dict: the result of each node, by its address.
         """
         return super().update(func, *args, **kw)
 

@@ -29,11 +29,13 @@ class Handler(Protocol):
 
     def isReadyFor(self, series: Hashable) -> bool:
         """
-        @param series: A series.
-        @return: C{True} if somebody is ready for a task of it.
+        @return: C{True} if somebody is ready for a task of a series.
         """
 
-    def roster(self, series: Hashable) -> list[Any]: ...
+    def roster(self, series: Hashable) -> list[Any]:
+        """
+        @return: A list of those who are qualified for a series.
+        """
 
 
 class Queue:
@@ -54,8 +56,7 @@ class Queue:
     @ivar refused: Why the tasks of some series are not kept, an exception for
         each such series.
     @ivar loadInfoProducer: A L{LoadInfoProducer}.
-    @ivar maxWaiting: How many tasks I keep before I am full, C{None} if I never
-        am.
+    @ivar maxWaiting: How many tasks I keep before I am full, C{None} if I never am.
     @ivar line: The L{Priority} of the tasks that wait until I have room.
     @ivar watchers: What is called when tasks may have gone.
     """

@@ -2,7 +2,7 @@
 How Sphinx makes one site of these texts and pydoctor's API pages.
 """
 
-import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -11,10 +11,7 @@ TOP = DOCS.parent
 sys.path.insert(0, str(DOCS / "site"))
 
 project = "asynqueue"
-release = re.findall(r'^version = "(.+)"', (TOP / "pyproject.toml").read_text(), re.M)[
-    0
-]
-version = release
+version = release = runpy.run_path(str(TOP / "asynqueue" / "version.py"))["__version__"]
 
 extensions = ["sphinx.ext.intersphinx", "pydoctor.sphinx_ext.build_apidocs", "links"]
 exclude_patterns = ["site", "examples", "pictures"]

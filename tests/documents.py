@@ -40,17 +40,23 @@ SAID = re.compile(r"(not run|file|output|background|invisible-code-block): ?")
 
 class Ignored(Directive):  # type: ignore[misc]
     """
-    A directive that only Sphinx knows.
+    A directive that only Sphinx knows, with nothing in it to be run: a literalinclude
+    shows a part of an example, which is run by itself.
     """
 
     has_content = True
-    option_spec = {"hidden": directives.flag, "maxdepth": int, "caption": str}  # noqa: RUF012
+    optional_arguments = 1
+    option_spec = dict.fromkeys(
+        ("hidden", "maxdepth", "caption", "pyobject", "start-at", "end-at", "dedent"),
+        directives.unchanged,
+    )
 
     def run(self):
         return []
 
 
 directives.register_directive("toctree", Ignored)
+directives.register_directive("literalinclude", Ignored)
 
 
 class Block(NamedTuple):

@@ -87,7 +87,7 @@ class Server:
         @raise ValueError: unless it has ended as it was told to.
         """
         status = self.process.returncode
-        if status not in (0, -signal.SIGTERM):
+        if status not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
             raise ValueError(f"A server has ended with {status}: {self.said}")
 
 

@@ -39,8 +39,13 @@ def isPublic(node):
     return not node.name.startswith("_")
 
 
-def isSetter(node):
-    return any(ast.unparse(d).endswith(".setter") for d in node.decorator_list)
+def isElsewhere(node):
+    """
+    @return: C{True} if it is told of elsewhere: a setter by its getter, and one of
+        several signatures by their class and by what has them.
+    """
+    names = [ast.unparse(d) for d in node.decorator_list]
+    return any(name.endswith(".setter") or name == "overload" for name in names)
 
 
 def members(owner, path=()):
@@ -54,7 +59,7 @@ def members(owner, path=()):
             yield from members(node, (*path, node))
         elif (
             isinstance(node, FUNCTIONS)
-            and not isSetter(node)
+            and not isElsewhere(node)
             and (isPublic(node) or node.name == "__init__")
         ):
             yield node, path
