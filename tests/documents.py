@@ -76,7 +76,8 @@ class Block(NamedTuple):
 
     @property
     def isProgram(self):
-        return self.kind == "python" and "__name__ ==" in self.code
+        runs = re.search(r"__name__ ==|^react\(|^reactor\.run\(", self.code, re.M)
+        return self.kind == "python" and runs is not None
 
     @property
     def commands(self):

@@ -168,7 +168,7 @@ class Reading:
     async def _try(self, block):
         try:
             await self._take(block)
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             where = f"{self.name}, line {block.line}"
             raise AssertionError(f"{where}: {type(e).__name__}: {e}") from e
 

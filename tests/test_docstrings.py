@@ -39,13 +39,13 @@ def isPublic(node):
     return not node.name.startswith("_")
 
 
-def isElsewhere(node):
+def isOther(node):
     """
-    @return: C{True} if it is told of elsewhere: a setter by its getter, and one of
-        several signatures by their class and by what has them.
+    @return: C{True} for what another function of the same name has the docstring of: a
+        setter, or one of several signatures.
     """
-    names = [ast.unparse(d) for d in node.decorator_list]
-    return any(name.endswith(".setter") or name == "overload" for name in names)
+    decorators = [ast.unparse(d) for d in node.decorator_list]
+    return any(d.endswith(".setter") or d == "overload" for d in decorators)
 
 
 def members(owner, path=()):
@@ -59,7 +59,7 @@ def members(owner, path=()):
             yield from members(node, (*path, node))
         elif (
             isinstance(node, FUNCTIONS)
-            and not isElsewhere(node)
+            and not isOther(node)
             and (isPublic(node) or node.name == "__init__")
         ):
             yield node, path

@@ -117,6 +117,7 @@ class ReadingTests(TestCase):
         session = "::\n\n    $ "
         for block, said in [
             ("python\n\n    1 / 0", "line 3: ZeroDivisionError"),
+            ("python\n\n    exit(0)", "line 3: SystemExit"),
             ("console\n\n    $ exit 3", "line 3: ValueError: Exit status 3"),
             ("console\n\n    $ echo a\n    b", "It prints\na\nand not\nb\n"),
             ("console\n\n    echo a", "a session begins with"),
