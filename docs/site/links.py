@@ -62,12 +62,16 @@ class Names:
         @return: The full name of what a text names, C{None} if it names nothing here.
         @raise LookupError: if it looks as if it did, but there is no such thing.
         """
+        if any(part.startswith("_") for part in text.split(".")):
+            return None
         if text in self.full:
             return self._choose(text)
         owner, _, attribute = text.rpartition(".")
         found = None
         if owner in self.full:
             found = self._inherited(self._choose(owner), attribute)
+        if owner in (PACKAGE, "errors"):
+            found = self._exported(owner, attribute)
         if found is None and (
             text.startswith((f"{PACKAGE}.", "errors."))
             or (owner in self.full and not owner.islower())
@@ -88,6 +92,17 @@ class Names:
             home = getattr(import_module(PACKAGE), "_HOMES", {}).get(head)
             names = names & {".".join(filter(None, (PACKAGE, home, head, rest)))}
         return next(iter(names)) if len(names) == 1 else None
+
+    def _exported(self, owner: str, attribute: str) -> "str | None":
+        """
+        @return: The full name of what a module has from another.
+        """
+        name = owner if owner == PACKAGE else f"{PACKAGE}.{owner}"
+        found = getattr(import_module(name), attribute, None)
+        full = (
+            f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+        )
+        return full if full in self.full else None
 
     def _inherited(self, owner: "str | None", attribute: str) -> "str | None":
         """
