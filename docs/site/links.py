@@ -15,8 +15,10 @@ from importlib import import_module
 from pathlib import Path
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.directives.code import CodeBlock
 from sphinx.ext.intersphinx import InventoryAdapter
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
@@ -185,10 +187,19 @@ def sweep(app: Sphinx, exception: "Exception | None") -> None:
     shutil.rmtree(Path(app.outdir) / "api.sphinx_files", ignore_errors=True)
 
 
+def colour(*_: object) -> None:
+    """
+    Gives Sphinx its directive for code back, which pydoctor has replaced by one that
+    takes all code for Python's.
+    """
+    directives.register_directive("code-block", CodeBlock)
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """
     Has Sphinx use what is here.
     """
     app.add_post_transform(Linker)
+    app.connect("env-before-read-docs", colour)
     app.connect("build-finished", sweep, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
