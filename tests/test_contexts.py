@@ -91,7 +91,7 @@ class CallTests(SynchronousTestCase):
         """So it is if the call waits for room, and one that is refused asks nobody."""
         asked = []
         hooks = (lambda: asked.append(1), carrying.after)
-        queue = SteppedQueue(self.worker, maxWaiting=1, hooks=hooks)
+        queue = SteppedQueue(MemoryWorker(), maxWaiting=1, hooks=hooks)
         for _ in range(2):
             queue.callWhenReady(carrying.whoami)
         self.assertEqual(len(asked), 2)
@@ -105,7 +105,8 @@ class CallTests(SynchronousTestCase):
         def before():
             raise error
 
-        queue = SteppedQueue(self.worker, hooks=(before, carrying.after))
+        worker = MemoryWorker()
+        queue = SteppedQueue(worker, hooks=(before, carrying.after))
         with self.assertRaises(PermissionError) as raised:
             queue.call(calls.add, 2, y=3)
         self.assertIs(raised.exception, error)
@@ -113,7 +114,7 @@ class CallTests(SynchronousTestCase):
             (note,) = error.__notes__
             self.assertIn("the hook before of the queue", note)
             self.assertIn("tests.calls.add(2, y=3) was not made", note)
-        self.assertEqual(self.worker.begun, [])
+        self.assertEqual(worker.begun, [])
 
     def test_about(self):
         """Errors, logs and reprs are about the function that was called."""
