@@ -11,12 +11,13 @@ A scheduler imports me and dask. No Twisted.
 import asyncio
 import sys
 from contextlib import suppress
+from functools import partial
 from time import time
 from typing import Any, NamedTuple
 
 from distributed import Scheduler, SchedulerPlugin
 
-from asynqueue.clusternode import GIVEN, Settings
+from asynqueue.clusternode import ANSWER, GIVEN, Settings
 
 
 class Key(NamedTuple):
@@ -74,7 +75,9 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
             verb("leave"): self.leave,
         }
         scheduler.handlers.update(self._handlers)
-        scheduler.stream_handlers[verb("answer")] = self.answer
+        # It stays: to a message that it does not know, a scheduler closes the
+        # connection to the node.
+        scheduler.stream_handlers.setdefault(ANSWER, partial(_answered, scheduler))
 
     async def claim(self, number: int, node: str) -> bool:
         """
@@ -88,9 +91,9 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         finally:
             del self._claims[number, node]
 
-    def answer(self, number: int, answer: list[bytes], worker: str) -> None:
+    def answered(self, number: int, answer: list[bytes]) -> None:
         """
-        Is sent the answer to a call by a node, and sends it on.
+        Sends the answer to a call on.
         """
         self._tell("answer", number, answer)
 
@@ -181,4 +184,16 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         self._scheduler.plugins.pop(self.name, None)
         for name in self._handlers:
             self._scheduler.handlers.pop(name, None)
-        self._scheduler.stream_handlers.pop(self._settings.verb("answer"), None)
+
+
+def _answered(
+    scheduler: Scheduler, name: str, number: int, answer: list[bytes], worker: str
+) -> None:
+    """
+    A node sends the answer to a call, of a client that may be gone.
+
+    @param name: What the client's plugins are called.
+    """
+    clerk = scheduler.plugins.get(name)
+    if clerk is not None:
+        clerk.answered(number, answer)

@@ -65,6 +65,12 @@ class Settings(NamedTuple):
         return f"asynqueue_{what}_{self.token}"
 
 
+ANSWER = "asynqueue_answer"
+"""
+What a node's message with an answer is called. It is the same for all clients, since
+one may be gone when an answer comes.
+"""
+
 SHORT = 1 << 16
 """
 Up to how many bytes an answer is sent, by way of the scheduler, with the word that the
@@ -190,7 +196,7 @@ class Node:
         """
         Sends what the function L{perform} would return.
         """
-        message = {"op": self._settings.verb("answer"), "number": number}
+        message = {"op": ANSWER, "name": self._settings.name, "number": number}
         self._worker.batched_send({**message, "answer": answer})
 
     async def update(self, number: int, call: bytes, isLasting: bool) -> list[bytes]:

@@ -62,6 +62,13 @@ async def use(queue, path):
     return deferator, ds
 
 
+async def pids(client):
+    """
+    @return: The processes of the nodes, by address.
+    """
+    return await client.run(os.getpid)
+
+
 class LeftTests(DeathsCase):
     async def assertLeft(self, text="", n=0):
         """
@@ -119,8 +126,12 @@ class LeftTests(DeathsCase):
         deferator.stop()
 
     async def test_atOnce(self):
-        """It is so if it was not to wait for calls, and all of them fail."""
+        """
+        It is so if it was not to wait for calls, and all of them fail. The nodes stay,
+        whose answers come too late.
+        """
         await self.started(2)
+        nodes = await outcome(withClient(self.cluster.address, pids))
         queue = await self.queue(timeout=0.2)
         deferator, ds = await use(queue, self.path(""))
         ds = [outcome(d) for d in ds]
@@ -133,3 +144,5 @@ class LeftTests(DeathsCase):
         await self.assertLeft()
         self.assertEqual(len(self.allBegun()), 2)
         deferator.stop()
+        now = await outcome(withClient(self.cluster.address, pids))
+        self.assertEqual(now, nodes)

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue.clusterclerk import Clerk, Key
-from asynqueue.clusternode import GIVEN, Settings
+from asynqueue.clusternode import ANSWER, GIVEN, Settings
 
 SETTINGS = Settings("token", False, "pickle")
 
@@ -109,12 +109,20 @@ class ClaimTests(SynchronousTestCase):
         self.run_(test)
 
     def test_answer(self):
-        """A node's answer is sent on to the client."""
+        """
+        A node's answer is sent on to the client. It may come when that is gone, and the
+        node keeps its connection.
+        """
 
         async def test():
-            answer = self.scheduler.stream_handlers[SETTINGS.verb("answer")]
-            answer(number=7, answer=[b"A", b"it"], worker="A")
+            answered = self.scheduler.stream_handlers[ANSWER]
+            told = {"name": SETTINGS.name, "number": 7, "answer": [b"A", b"it"]}
+            self.scheduler.plugins[SETTINGS.name] = self.clerk
+            answered(**told, worker="A")
             self.assertEqual(self.events, [("answer", 7, [b"A", b"it"])])
+            await self.clerk.leave()
+            self.scheduler.stream_handlers[ANSWER](**told, worker="A")
+            self.assertEqual(len(self.events), 1)
 
         self.run_(test)
 

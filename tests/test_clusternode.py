@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import clusternode
 from asynqueue.clusternode import (
+    ANSWER,
     SHORT,
     NodePlugin,
     Refused,
@@ -130,7 +131,7 @@ class NodeTests(SynchronousTestCase):
             self.assertEqual(node, b"tcp://A")
             self.assertEqual(unpack(packet)[1](), bytes(size))
             for message in self.sent:
-                expected = {"op": SETTINGS.verb("answer"), "number": 1}
+                expected = {"op": ANSWER, "name": SETTINGS.name, "number": 1}
                 self.assertEqual(message, expected)
             self.sent.clear()
 
