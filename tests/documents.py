@@ -12,7 +12,7 @@ just before a block can say more of it::
                                SIGTERM at the end
 
 A comment C{invisible-code-block: python} has code that the reader need not see. In a
-text that mentions the port 8080 a free one takes its place.
+text that mentions the port 8080, or 8786, a free one takes its place.
 """
 
 import re

@@ -45,6 +45,12 @@ def definitions(found):
     return ast.unparse(ast.Module(kept, []))
 
 
+PORTS = ("8080", "8786")
+"""
+Ports that texts mention.
+"""
+
+
 class Server:
     """
     I am a command that goes on until it is told to end.
@@ -107,8 +113,9 @@ class Reading:
         """
         self.name = name
         source = (TOP / name).read_text() if source is None else source
-        if "8080" in source:
-            source = source.replace("8080", str(_freePort()))
+        for port in PORTS:
+            if port in source:
+                source = source.replace(port, str(_freePort()))
         self.blocks = blocks(source)
         self.directory = directory
         directory.mkdir(parents=True)
@@ -156,7 +163,8 @@ class Reading:
         try:
             yield
         finally:
-            for server in self._servers:
+            # Those that were begun later may need the earlier ones.
+            for server in reversed(self._servers):
                 server.end()
             os.chdir(where)
             sys.path[:] = path
