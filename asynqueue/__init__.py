@@ -47,6 +47,7 @@ imports only from those listed below it:
   - C{metrics}: what a queue tells of itself, for Prometheus
   - C{cluster}: C{ClusterQueue}, and the address of all that has to do with clusters
   - C{null}: C{NullQueue}: calls in the reactor's own thread
+  - C{memory}: C{MemoryQueue}: calls that end when a test says so
   - C{workers}: the address of all workers
   - C{process}: C{ProcessQueue}, and the address of all that has to do with it
   - C{threads}: C{ThreadQueue}, and the address of all that has to do with threads
@@ -96,6 +97,8 @@ imports only from those listed below it:
   - C{clusternodes}: requests to the nodes
   - C{clusterclerk}: what a scheduler does for a client
   - C{clusternode}: what a node does for one
+  - C{memoryworker}: C{MemoryWorker}: a worker that does as a test says
+  - C{memoryside}: where it makes calls
   - C{processworker}: C{ProcessWorker}: a worker with a process of its own
   - C{figures}: what a worker tells of its processes
   - C{deaths}: how its processes died, and how large they were

@@ -72,7 +72,7 @@ class CrewWorker(MemoryWorker):
         self.inHand = self.running.pop(which)
         return super().finish(*outcome)
 
-    def die(self, read=True):
+    def die(self, read=True, exitCode=-9):
         """
         Ends the tasks that I have begun, and resigns.
         """
@@ -81,7 +81,7 @@ class CrewWorker(MemoryWorker):
         for task in running[1:]:
             del self._tasks[task]
             task.callback((Status.ERROR, WorkerDied("The worker died", 1, -9)))
-        super().die(read)
+        super().die(read, exitCode)
 
     def _work(self):
         if self._working:

@@ -9,17 +9,19 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from asynqueue.interfaces import IPoller
+from asynqueue.memory import SteppedReactor
 from asynqueue.messages import Call, unpack
 from asynqueue.processworker import ProcessWorker
 from asynqueue.task import Task
 from asynqueue.tickets import Gate, Tickets, makePipe
 from asynqueue.universe import ProcessUniverse
 from tests.support import crossed
+
+Reactor = SteppedReactor
 
 
 def double(x):
@@ -40,25 +42,6 @@ def makeTask(f, *args, raw=None):
     task = Task(f, args, {}, 0, None)
     task.raw = raw
     return task
-
-
-class Reactor(MemoryReactorClock):
-    """
-    A reactor that a test steps.
-    """
-
-    def callFromThread(self, f, *args, **kw):
-        self.callLater(0, f, *args, **kw)
-
-    def addSystemEventTrigger(  # type: ignore[override]
-        self, phase, event, f, *args, **kw
-    ):
-        trigger = (phase, event, f, args, kw)
-        self.triggers.setdefault(phase, {}).setdefault(event, []).append(trigger)
-        return trigger
-
-    def removeSystemEventTrigger(self, trigger):
-        self.triggers[trigger[0]][trigger[1]].remove(trigger)
 
 
 class FakeChild:

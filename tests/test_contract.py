@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 from twisted.trial.unittest import TestCase
 
+from asynqueue import memory
 from tests import calls
 from tests.contract import WorkerContract
 from tests.crew import CrewWorker, LedWorker
@@ -37,7 +38,24 @@ class Stepped(WorkerContract):
 
 class MemoryWorkerTests(Stepped, TestCase):
     """
-    L{MemoryWorker} is a worker like any other.
+    L{asynqueue.memory.MemoryWorker} is a worker like any other.
+    """
+
+    make: Any = memory.MemoryWorker
+
+
+class DirectTests(MemoryWorkerTests):
+    """
+    So it is if it copies nothing.
+    """
+
+    def makeWorker(self, **kw):
+        return super().makeWorker(pickler=None, **kw)
+
+
+class OwnMemoryWorkerTests(Stepped, TestCase):
+    """
+    So is the one that other tests here use.
     """
 
     make = MemoryWorker

@@ -15,8 +15,16 @@ import asynqueue
 PACKAGE = Path(__file__).parent.parent / "asynqueue"
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
-# The modules that users import from, and two that those are made of.
-FACE = {*asynqueue._HOMES.values(), "bridges", "cluster", "ordered", "processworker"}
+# The modules that users import from, and those that these are made of.
+FACE = {
+    *asynqueue._HOMES.values(),
+    "bridges",
+    "cluster",
+    "memory",
+    "memoryworker",
+    "ordered",
+    "processworker",
+}
 
 # What is handed on to a callable.
 HANDED_ON = {"args", "kw"}

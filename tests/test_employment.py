@@ -181,7 +181,7 @@ class ComingUpTests(EmploymentTestCase):
         self.assertNoResult(ds.pop(1))
         for d in [*ds, self.queue.call(calls.echo, series="x")]:
             error = self.failureResultOf(d, WorkerDied).value
-            self.assertIn("died", str(error))
+            self.assertIn("SIGKILL", str(error))
         self.assertEqual((worker.starts, len(self.queue.q)), (1, 1))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -298,7 +298,7 @@ class ComingUpTests(EmploymentTestCase):
             def crash(self):
                 return []
 
-            def die(self, read=True):
+            def die(self, read=True, exitCode=-9):
                 for resign in self._resignators:
                     resign()
 
