@@ -3,6 +3,7 @@ Deferreds that the tasks of asyncio can await, too.
 """
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -15,6 +16,29 @@ __all__ = ["DualDeferred", "dual"]
 T = TypeVar("T")
 
 _BY_TWISTED = object()
+
+ELSEWHERE = (
+    "only tasks in the loop that the reactor runs on can await it; install Twisted's "
+    "asyncioreactor first of all, and run the reactor instead of asyncio.run"
+)
+"""
+What is wrong if a task in another loop awaits what the reactor is to fire.
+"""
+
+
+def isReactors(loop: asyncio.AbstractEventLoop) -> bool:
+    """
+    @return: C{True} if the reactor runs on a loop; also if there is no reactor yet, and
+        so whoever fires something is another.
+    """
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is None:
+        return True
+    # That there is one has been decided, so this installs none.
+    from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+
+    isAsyncio = isinstance(reactor, AsyncioSelectorReactor)
+    return isAsyncio and getattr(reactor, "_asyncioEventloop", loop) is loop
 
 
 class _Fired:
@@ -41,6 +65,13 @@ class DualDeferred(Deferred[T]):
     fired.
     """
 
+    _isElsewhere = False
+
+    def __repr__(self) -> str:
+        about = super().__repr__()
+        # A part of the error that a task fails with.
+        return f"{about[:-1]}: {ELSEWHERE}>" if self._isElsewhere else about
+
     def __await__(self) -> Generator[Deferred[Any], Any, T]:
         self._asyncio_future_blocking = True
         return Deferred.__iter__(self)
@@ -60,12 +91,13 @@ class DualDeferred(Deferred[T]):
         """
         For a task that awaits me.
 
-        @return: Its loop. C{None} in a thread that is not the reactor's, so that
-            the task fails with an error that says so.
+        @return: Its loop. C{None} if that is not the reactor's, or runs in another
+            thread, so that the task fails with an error that says so.
         """
-        reactorsThread: int | None = threadable.ioThread
-        isHere = reactorsThread in (None, threading.get_ident())
-        return asyncio.get_running_loop() if isHere else None
+        loop = asyncio.get_running_loop()
+        isHere = threadable.ioThread in (None, threading.get_ident())
+        self._isElsewhere = not (isHere and isReactors(loop))
+        return None if self._isElsewhere else loop
 
     def add_done_callback(self, f: Callable[[Any], Any], *, context: Any) -> None:
         """

@@ -5,13 +5,17 @@ Tests of L{asynqueue.awaiting}.
 import asyncio
 import contextlib
 import gc
+import sys
 import threading
 
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python import threadable
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.awaiting import DualDeferred, dual
+from asynqueue import awaiting
+from asynqueue.awaiting import DualDeferred, dual, isReactors
 from asynqueue.deferator import Deferator
 from tests import calls
 from tests.memory import MemoryWorker, SteppedQueue
@@ -32,6 +36,7 @@ class AwaitCase(SynchronousTestCase):
         self.addCleanup(self.loop.close)
         # As where the reactor runs in the loop's thread.
         self.patch(threadable, "ioThread", threading.get_ident())
+        self.patch(awaiting, "isReactors", lambda loop: True)
 
     def run_(self, coroutine):
         """
@@ -158,6 +163,14 @@ class TaskTests(AwaitCase):
         with self.assertRaisesRegex(RuntimeError, "attached to a different loop"):
             self.run_(wait(DualDeferred()))
 
+    def test_otherLoop(self):
+        """So does one in a loop that no reactor runs on, and is told what to do."""
+        self.patch(awaiting, "isReactors", lambda loop: False)
+        d = DualDeferred()
+        with self.assertRaisesRegex(RuntimeError, "asyncioreactor.* different loop"):
+            self.run_(wait(d))
+        self.assertNotIn("asyncioreactor", repr(DualDeferred()))
+
     def test_twistedInTask(self):
         """A coroutine of Twisted's that was begun in a task is one all the same."""
 
@@ -206,6 +219,40 @@ class TwistedTests(SynchronousTestCase):
             d.addErrback(lambda _: None)
         paused = succeed(1).addCallback(lambda _: Deferred())
         self.assertIsNot(dual(paused), paused)
+
+
+class ReactorTests(SynchronousTestCase):
+    """
+    Tests of L{isReactors}.
+    """
+
+    def setUp(self):
+        self.loop = asyncio.new_event_loop()
+        self.addCleanup(self.loop.close)
+        self.modules = dict(sys.modules)
+        self.patch(sys, "modules", self.modules)
+
+    def isReactors(self, reactor):
+        self.modules["twisted.internet.reactor"] = reactor
+        return isReactors(self.loop)
+
+    def test_other(self):
+        """No loop is that of a reactor of another kind."""
+        self.assertFalse(self.isReactors(MemoryReactorClock()))
+
+    def test_asyncio(self):
+        """One that is made on a loop runs on that and on no other."""
+        other = asyncio.new_event_loop()
+        self.addCleanup(other.close)
+        for loop in (self.loop, other):
+            reactor = AsyncioSelectorReactor(loop)
+            self.assertIs(self.isReactors(reactor), loop is self.loop)
+            reactor.removeAll()
+
+    def test_none(self):
+        """Where no reactor is, anybody may fire what is awaited."""
+        self.modules.pop("twisted.internet.reactor", None)
+        self.assertTrue(isReactors(self.loop))
 
 
 class QueueTests(AwaitCase):

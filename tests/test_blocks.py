@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.python import threadable
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from asynqueue import awaiting
 from asynqueue.deferator import Deferator
 from asynqueue.errors import QueueRunError, WorkerError
 from asynqueue.null import NullQueue
@@ -252,6 +253,7 @@ class QueueTests(ShutdownTestCase):
         """A task of asyncio that is cancelled leaves no worker behind."""
         self.make(grace=3)
         self.patch(threadable, "ioThread", threading.get_ident())
+        self.patch(awaiting, "isReactors", lambda loop: True)
         loop = asyncio.new_event_loop()
         self.addCleanup(loop.close)
 
