@@ -5,7 +5,6 @@ Tests of C{statistics()}: what a queue tells of itself.
 import os
 import pickle
 import signal
-import time
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError
@@ -359,17 +358,19 @@ class ProcessTests(TestCase):
         A process that is killed counts as dead, its call as failed, and what follows
         as of another process in the same place.
         """
-        queue = ProcessQueue(1)
+        queue = ProcessQueue(1, timeout=1)
         self.addCleanup(queue.shutdown)
         await queue.call(calls.echo)
         before = queue.statistics().workers[0]
         self.assertGreater(before.memory or 0, 1 << 20)
         assert before.pid
-        d = queue.call(time.sleep, 60)
-        # It is handed over when the worker is done with the other one.
-        await deferLater(reactor, 0)
+        path = os.path.abspath(self.mktemp())
+        d = queue.call(calls.stand, path)
+        # One that its process has not read runs elsewhere.
+        while not os.path.exists(path + calls.BEGUN):
+            await deferLater(reactor, 0.005)
         (call,) = queue.statistics().workers[0].calls
-        self.assertEqual(call.text, "time.sleep(60)")
+        self.assertEqual(call.function, "tests.calls.stand")
         os.kill(before.pid, signal.SIGKILL)
         await self.assertFailure(d, WorkerDied)
         await queue.call(calls.echo)
