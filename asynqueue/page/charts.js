@@ -19,6 +19,28 @@ const RIGHT = 6;
 const TOP = 8;
 const BOTTOM = 20;
 
+// How large plots are. It is kept from when the browser has laid the page out: to ask
+// while the page is being changed would have it do so once for each of them.
+const sizes = new WeakMap();
+let resized = () => {};
+const observer = new ResizeObserver((entries) => {
+  for (const entry of entries) sizes.set(entry.target, entry.contentRect);
+  resized();
+});
+
+// Has something done whenever the size of a plot is another.
+export function whenResized(f) {
+  resized = f;
+}
+
+function sizeOf(plot) {
+  if (!sizes.has(plot)) {
+    sizes.set(plot, { width: plot.clientWidth, height: plot.clientHeight });
+    observer.observe(plot);
+  }
+  return sizes.get(plot);
+}
+
 function add(parent, name, attributes, text) {
   const node = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -28,7 +50,7 @@ function add(parent, name, attributes, text) {
 }
 
 function begin(plot, label) {
-  const [width, height] = [plot.clientWidth, plot.clientHeight];
+  const { width, height } = sizeOf(plot);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("role", "img");
@@ -86,8 +108,8 @@ export class TimeChart {
   draw(points, now) {
     this.points = points;
     this.now = now;
-    if (now === undefined || !this.plot.clientWidth) return;
-    const width = this.plot.clientWidth;
+    const { width } = sizeOf(this.plot);
+    if (now === undefined || !width) return;
     const age = points.length ? now - points[0].time : 0;
     const [span, apart] = SPANS.find(([most]) => age <= most) || SPANS.at(-1);
     const x = (time) => width - RIGHT - ((now - time) / span) * (width - LEFT - RIGHT);
@@ -196,7 +218,7 @@ function bucketName(bounds, i) {
 // beside them. What stands between two bars is the bound between the two buckets.
 export function drawHistogram(figure, histogram, number, fact) {
   const plot = figure.querySelector(".plot");
-  if (!plot.clientWidth) return;
+  if (!sizeOf(plot).width) return;
   const title = figure.querySelector("h3").textContent;
   const { bounds, counts } = histogram;
   const all = sum(histogram);

@@ -2,7 +2,7 @@
 
 import * as words from "./words.js";
 import { History, sum } from "./history.js";
-import { TimeChart, drawHistogram } from "./charts.js";
+import { TimeChart, drawHistogram, whenResized } from "./charts.js";
 import { showDeaths, showWaiting, showWorkers } from "./tables.js";
 
 // For how many seconds a death is shown in the row of its worker.
@@ -163,5 +163,5 @@ setInterval(() => {
 for (const input of document.querySelectorAll("input[name=span]")) {
   input.addEventListener("change", showSoon);
 }
-addEventListener("resize", showSoon);
+whenResized(showSoon);
 connect();
