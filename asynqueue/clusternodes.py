@@ -23,6 +23,8 @@ How long those that were asked may take to answer when the connection is ended, 
 seconds.
 """
 
+_GONE = "the node is gone"
+
 
 class Nodes:
     """
@@ -33,13 +35,18 @@ class Nodes:
         self._client = client
         self._settings = settings
         self._reachable: dict[str, bool] = {}
-        self._asked: set[asyncio.Future[Any]] = set()
+        # What is under way, and to which node.
+        self._asked: dict[asyncio.Future[Any], str] = {}
 
     def forget(self, node: str) -> None:
         """
-        Is told that a node is gone.
+        Is told that a node is gone. What it was asked fails, since dask would try to
+        reach it for long.
         """
         self._reachable.pop(node, None)
+        for asked, whom in self._asked.items():
+            if whom == node:
+                asked.cancel(_GONE)
 
     async def update(
         self, number: int, call: bytes, isLasting: bool
@@ -81,9 +88,14 @@ class Nodes:
         @raise OSError: if it is gone.
         """
         asked = asyncio.ensure_future(self._ask(node, what, request))
-        self._asked.add(asked)
-        asked.add_done_callback(self._asked.discard)
-        return await asked
+        self._asked[asked] = node
+        asked.add_done_callback(self._asked.pop)
+        try:
+            return await asked
+        except asyncio.CancelledError as e:
+            if e.args == (_GONE,):
+                raise OSError(f"The node {node} is gone") from None
+            raise
 
     async def settle(self) -> None:
         """

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
+import asynqueue
 from asynqueue.base import TaskQueue
 from tests.documents import TOP, blocks
 
@@ -119,8 +120,10 @@ class Reading:
         self.blocks = blocks(source)
         self.directory = directory
         directory.mkdir(parents=True)
-        for path in ("README.rst", "asynqueue", "docs"):
+        for path in ("README.rst", "docs"):
             (directory / path).symlink_to(TOP / path)
+        # Which may be an installed copy.
+        (directory / "asynqueue").symlink_to(Path(asynqueue.__file__).parent)
         stem = re.sub(r"\W", "_", name.removesuffix(".rst"))
         self._module = types.ModuleType(f"text_{stem}")
         (directory / f"{self._module.__name__}.py").write_text(definitions(self.blocks))
