@@ -23,8 +23,6 @@ How long those that were asked may take to answer when the connection is ended, 
 seconds.
 """
 
-_GONE = "the node is gone"
-
 
 class Nodes:
     """
@@ -37,6 +35,8 @@ class Nodes:
         self._reachable: dict[str, bool] = {}
         # What is under way, and to which node.
         self._asked: dict[asyncio.Future[Any], str] = {}
+        # What of it nobody will answer.
+        self._vain: set[asyncio.Future[Any]] = set()
 
     def forget(self, node: str) -> None:
         """
@@ -46,7 +46,8 @@ class Nodes:
         self._reachable.pop(node, None)
         for asked, whom in self._asked.items():
             if whom == node:
-                asked.cancel(_GONE)
+                self._vain.add(asked)
+                asked.cancel()
 
     async def update(
         self, number: int, call: bytes, isLasting: bool
@@ -89,13 +90,15 @@ class Nodes:
         """
         asked = asyncio.ensure_future(self._ask(node, what, request))
         self._asked[asked] = node
-        asked.add_done_callback(self._asked.pop)
         try:
             return await asked
-        except asyncio.CancelledError as e:
-            if e.args == (_GONE,):
+        except asyncio.CancelledError:
+            if asked in self._vain:
                 raise OSError(f"The node {node} is gone") from None
             raise
+        finally:
+            del self._asked[asked]
+            self._vain.discard(asked)
 
     async def settle(self) -> None:
         """

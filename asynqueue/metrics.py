@@ -211,6 +211,60 @@ def resource(registry: Any = None, **queues: TaskQueue) -> MetricsResource:
 
 _NICENESSES = {FIRST: "next", LAST: "last"}
 
+# The kind, name, field of the statistics and help of each metric that is one number.
+_NUMBERS = (
+    (
+        GaugeMetricFamily,
+        "asynqueue_calls_in_hand",
+        "inHand",
+        "Calls that workers have.",
+    ),
+    (
+        CounterMetricFamily,
+        "asynqueue_calls_done",
+        "done",
+        "Calls that ended with a result.",
+    ),
+    (
+        CounterMetricFamily,
+        "asynqueue_calls_failed",
+        "failed",
+        "Calls that ended with an error, timeouts and deaths included.",
+    ),
+    (
+        CounterMetricFamily,
+        "asynqueue_calls_cancelled",
+        "cancelled",
+        "Calls that were cancelled.",
+    ),
+    (
+        CounterMetricFamily,
+        "asynqueue_worker_deaths",
+        "deaths",
+        "Deaths of what workers run on that nobody had asked for.",
+    ),
+    (
+        CounterMetricFamily,
+        "asynqueue_worker_restarts",
+        "restarts",
+        "How often workers began anew or were replaced.",
+    ),
+)
+
+# The name, field and help of each that is a histogram.
+_TIMES = (
+    (
+        "asynqueue_call_seconds",
+        "callSeconds",
+        "How long calls ran where they ran.",
+    ),
+    (
+        "asynqueue_call_overhead_seconds",
+        "overheadSeconds",
+        "How much longer calls took, from being sent to having their results.",
+    ),
+)
+
 
 def _metrics(
     statistics: dict[str, Statistics], labels: dict[str, LabelOf]
@@ -255,65 +309,16 @@ def _metrics(
         for ID, size in sizes.items():
             memory.add_metric([name, ID], size)
     yield waiting
-    yield _gauge(
-        "asynqueue_calls_in_hand",
-        "Calls that workers have.",
-        {name: each.inHand for name, each in statistics.items()},
-    )
-    for metric, text, values in (
-        (
-            "asynqueue_calls_done",
-            "Calls that ended with a result.",
-            {name: each.done for name, each in statistics.items()},
-        ),
-        (
-            "asynqueue_calls_failed",
-            "Calls that ended with an error, timeouts and deaths included.",
-            {name: each.failed for name, each in statistics.items()},
-        ),
-        (
-            "asynqueue_calls_cancelled",
-            "Calls that were cancelled.",
-            {name: each.cancelled for name, each in statistics.items()},
-        ),
-        (
-            "asynqueue_worker_deaths",
-            "Deaths of what workers run on that nobody had asked for.",
-            {name: each.deaths for name, each in statistics.items()},
-        ),
-        (
-            "asynqueue_worker_restarts",
-            "How often workers began anew or were replaced.",
-            {name: each.restarts for name, each in statistics.items()},
-        ),
-    ):
-        yield _counter(metric, text, values)
-    yield _histogram(
-        "asynqueue_call_seconds",
-        "How long calls ran where they ran.",
-        {name: each.callSeconds for name, each in statistics.items()},
-    )
-    yield _histogram(
-        "asynqueue_call_overhead_seconds",
-        "How much longer calls took, from being sent to having their results.",
-        {name: each.overheadSeconds for name, each in statistics.items()},
-    )
+    for kind, name, field, text in _NUMBERS:
+        family = kind(name, text, labels=["queue"])
+        for queue, each in statistics.items():
+            family.add_metric([queue], getattr(each, field))
+        yield family
+    for name, field, text in _TIMES:
+        times = {queue: getattr(each, field) for queue, each in statistics.items()}
+        yield _histogram(name, text, times)
     yield workers
     yield memory
-
-
-def _gauge(name: str, text: str, values: dict[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=["queue"])
-    for queue, value in values.items():
-        family.add_metric([queue], value)
-    return family
-
-
-def _counter(name: str, text: str, values: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=["queue"])
-    for queue, value in values.items():
-        family.add_metric([queue], value)
-    return family
 
 
 def _histogram(name: str, text: str, values: dict[str, Histogram]) -> Metric:
