@@ -26,6 +26,17 @@ _SHOWING = (
     "the scheduler's has to be in tls_ca_file"
 )
 
+CHANGING = 1.0
+"""
+For how long a scheduler is tried again that closes the connection as soon as it is
+there, in seconds.
+"""
+
+PAUSE = 0.1
+"""
+After how many seconds it is.
+"""
+
 CLOSING = 20.0
 """
 How long the end of an embedded cluster may take, in seconds.
@@ -105,7 +116,16 @@ class Elsewhere:
             shown = self._security.get_connection_args("client")
             if shown.get("ssl_context") is None:
                 raise ValueError(f"The security that was given lacks a part{_SHOWING}")
-        return await newClient(self.address, self._security, timeout)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            try:
+                return await newClient(self.address, self._security, timeout)
+            except CommClosedError:
+                # Maybe by a scheduler that was about to go, whose place another takes.
+                if loop.time() - began >= CHANGING:
+                    raise
+            await asyncio.sleep(PAUSE)
 
     async def close(self, client: Client) -> None:
         """

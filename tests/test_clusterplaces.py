@@ -10,7 +10,8 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from asynqueue.clusterplaces import Embedded
+from asynqueue import clusterplaces
+from asynqueue.clusterplaces import Elsewhere, Embedded
 from asynqueue.clusterworker import ClusterWorker
 from asynqueue.errors import StartFailed
 from tests import calls
@@ -32,6 +33,39 @@ class LogTests(SynchronousTestCase):
             except Exception:
                 logger.exception("heartbeat")
         self.assertEqual([record.exc_info[0] for record in told], [ValueError])
+
+
+class ElsewhereTests(SynchronousTestCase):
+    """
+    Tests of a scheduler that takes a connection and closes it at once.
+    """
+
+    def open(self, closed):
+        """
+        @param closed: How often it does.
+        @return: What is opened in the end.
+        """
+        left = [closed]
+
+        async def newClient(address, security, timeout):
+            if left[0]:
+                left[0] -= 1
+                raise CommClosedError(address)
+            return address
+
+        self.patch(clusterplaces, "newClient", newClient)
+        self.patch(clusterplaces, "PAUSE", 0)
+        return asyncio.run(Elsewhere("tcp://127.0.0.1:1", None).open(5))
+
+    def test_again(self):
+        """It may have been about to go, so it is tried again."""
+        for closed in (0, 1, 3):
+            self.assertEqual(self.open(closed), "tcp://127.0.0.1:1")
+
+    def test_closed(self):
+        """But not for ever."""
+        self.patch(clusterplaces, "CHANGING", 0)
+        self.assertRaises(CommClosedError, self.open, 1)
 
 
 class EmbeddedTests(SynchronousTestCase):
