@@ -92,11 +92,13 @@ imports only from those listed below it:
   - C{clusterlink}: the same in the thread where it lives
   - C{background}: what an asyncio loop does meanwhile
   - C{clustersubmit}: how calls are handed to dask
+  - C{clusterbundles}: which of them go together
   - C{clusterwatch}: how the cluster grows and shrinks
   - C{clusterheld}: the calls that it has, and who is told of them
   - C{clusternodes}: requests to the nodes
   - C{clusterclerk}: what a scheduler does for a client
   - C{clusternode}: what a node does for one
+  - C{clusterupdate}: an update there, and what it came to
   - C{memoryworker}: C{MemoryWorker}: a worker that does as a test says
   - C{memoryside}: where it makes calls
   - C{processworker}: C{ProcessWorker}: a worker with a process of its own

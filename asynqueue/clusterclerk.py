@@ -19,28 +19,36 @@ from distributed import Scheduler, SchedulerPlugin
 
 from asynqueue.clusternode import ANSWER, GIVEN, Settings
 
+WITHDRAWN = "asynqueue-withdrawn"
+"""
+The reason that dask gives for the end of what was taken back and no node has had.
+"""
+
+OVER = ("memory", "erred")
+"""
+What dask calls the states of a task whose calls have come to their ends.
+"""
+
 
 class Key(NamedTuple):
     """
-    What a call is called by dask, as a plain tuple.
+    What a bundle of calls is called by dask, as a plain tuple.
 
     @ivar name: What people see, which no other has.
-    @ivar urgency: The priority, which no other call of the client has.
+    @ivar urgency: The priority, which no other of the client has.
     @ivar token: The client's token.
-    @ivar serial: How many the client had submitted before, another try counted.
-    @ivar number: The call's number.
+    @ivar serial: How many the client has submitted, with this one.
     """
 
     name: str
     urgency: float
     token: str
     serial: int
-    number: int
 
 
 def isKey(key: object, token: str) -> bool:
     """
-    @return: C{True} if this is what a call of the client with a token is called.
+    @return: C{True} if this is what a bundle of the client with a token is called.
     """
     return type(key) is tuple and len(key) == len(Key._fields) and key[2] == token
 
@@ -57,7 +65,7 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         self.name = settings.name
         self._settings = settings
         self._client = client
-        self._claims: dict[tuple[int, str], asyncio.Future[bool]] = {}
+        self._claims: dict[tuple[int, str], asyncio.Future[list[int]]] = {}
         # All up to this have come, because they come in order.
         self._lastSerial = 0
 
@@ -79,40 +87,43 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         # connection to the node.
         scheduler.stream_handlers.setdefault(ANSWER, partial(_answered, scheduler))
 
-    async def claim(self, number: int, node: str) -> bool:
+    async def claim(self, serial: int, node: str) -> list[int]:
         """
-        Asks the client whether a call may begin on a node.
+        Asks the client which calls of a bundle may begin on a node.
+
+        @return: Their numbers.
         """
-        claim: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._claims[number, node] = claim
-        self._tell("claim", number, node)
+        loop = asyncio.get_running_loop()
+        claim: asyncio.Future[list[int]] = loop.create_future()
+        self._claims[serial, node] = claim
+        self._tell("claim", serial, node)
         try:
             return await claim
         finally:
-            del self._claims[number, node]
+            del self._claims[serial, node]
 
-    def answered(self, number: int, answer: list[bytes]) -> None:
+    def answered(self, serial: int, number: int, answer: list[bytes] | None) -> None:
         """
-        Sends the answer to a call on.
+        Sends on what a node tells of a call.
         """
-        self._tell("answer", number, answer)
+        self._tell("answer", serial, number, answer)
 
     def _tell(self, *event: Any) -> None:
         message = {"op": "event", "topic": self.name, "event": (time(), event)}
         self._scheduler.client_send(self._client, message)
 
-    def grant(self, number: int, node: str, isGranted: bool) -> None:
+    def grant(self, serial: int, node: str, granted: list[int]) -> None:
         """
-        Is told by the client whether it may.
+        Is told by the client which may.
         """
-        claim = self._claims.get((number, node))
+        claim = self._claims.get((serial, node))
         if claim is not None and not claim.done():
-            claim.set_result(isGranted)
+            claim.set_result(granted)
 
     async def withdraw(self, key: tuple[Any, ...]) -> str | None:
         """
-        Takes a call back that no node has. A request like this may come before the
-        call itself, and then waits for it.
+        Takes a bundle back that no node has. A request like this may come before the
+        bundle itself, and then waits for it.
 
         @return: The address of the node that has it, C{None} if none has or ever will.
         """
@@ -122,14 +133,14 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
             self._hasCome.clear()
             await self._hasCome.wait()
         task = self._scheduler.tasks.get(key)
-        if task is None:
+        if task is None or task.state in OVER:
             return None
         if task.processing_on is not None:
             address: str = task.processing_on.address
             return address
         # Now, or one could get it before the client knows.
         self._scheduler.stimulus_cancel(
-            [key], self._client, force=False, reason="withdrawn", msg=""
+            [key], self._client, force=False, reason=WITHDRAWN, msg=""
         )
         return None
 
@@ -142,7 +153,7 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         """
         if not isKey(key, self._settings.token):
             return
-        _, _, _, serial, _ = key
+        serial = key[-1]
         if serial > self._lastSerial:
             self._lastSerial = serial
             self._hasCome.set()
@@ -158,7 +169,7 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         """
         for (_, node), claim in self._claims.items():
             if node == worker and not claim.done():
-                claim.set_result(False)
+                claim.set_result([])
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
         """
@@ -173,7 +184,7 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         """
         for claim in self._claims.values():
             if not claim.done():
-                claim.set_result(False)
+                claim.set_result([])
         self._lastSerial = sys.maxsize
         self._hasCome.set()
         for name in list(self._scheduler.worker_plugins):
@@ -187,13 +198,18 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
 
 
 def _answered(
-    scheduler: Scheduler, name: str, number: int, answer: list[bytes], worker: str
+    scheduler: Scheduler,
+    name: str,
+    serial: int,
+    number: int,
+    answer: list[bytes] | None,
+    worker: str,
 ) -> None:
     """
-    A node sends the answer to a call, of a client that may be gone.
+    A node tells of a call of a client that may be gone.
 
     @param name: What the client's plugins are called.
     """
     clerk = scheduler.plugins.get(name)
     if clerk is not None:
-        clerk.answered(number, answer)
+        clerk.answered(serial, number, answer)

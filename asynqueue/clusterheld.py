@@ -123,13 +123,12 @@ class Held:
     """
     I am an errand that is with the cluster.
 
+    @ivar asks: C{True} if its node has to ask before it begins.
     @ivar nodes: The nodes that are gone and have begun it, or may have.
     @ivar begunOn: The node that has begun it, as far as that is known.
     @ivar isWanted: C{False} if nobody waits for it any more.
-    @ivar future: What it was submitted by when that was done last.
-    @ivar answered: The one whose answer has come already.
-    @ivar key: What dask calls it: a L{Key<asynqueue.clusterclerk.Key>}, as a plain
-        tuple, which is empty before it is submitted.
+    @ivar bundle: The L{Bundle} that it was handed to dask in; C{None} before that, and
+        when it has left it.
     """
 
     def __init__(self, errand: Errand) -> None:
@@ -138,9 +137,7 @@ class Held:
         self.nodes: list[str] = []
         self.begunOn: str | None = None
         self.isWanted = True
-        self.key: tuple[Any, ...] = ()
-        self.future: Future | None = None
-        self.answered: Future | None = None
+        self.bundle: Bundle | None = None
 
     @property
     def mayBegin(self) -> bool:
@@ -151,10 +148,67 @@ class Held:
 
     def lose(self, node: str) -> None:
         """
-        A node that had it is gone.
+        A node that had it is gone, or one that had begun it has let it be.
         """
         if self.begunOn is not None or not self.asks:
             self.nodes.append(node)
         self.begunOn = None
-        # The clerk tells the next node to.
-        self.asks = True
+
+    def leave(self) -> None:
+        """
+        Nothing more is expected of the bundle that it is in, if any.
+        """
+        if self.bundle is not None:
+            del self.bundle.waiting[self.errand.number]
+            self.bundle = None
+
+
+class Bundle:
+    """
+    I am a task of dask's: one call, or some that are made one after the other.
+
+    @ivar key: What dask calls me: a L{Key<asynqueue.clusterclerk.Key>}, as a plain
+        tuple.
+    @ivar serial: The serial number in it.
+    @ivar asks: C{True} if my node has to ask before it begins.
+    @ivar future: What dask has given for me.
+    @ivar waiting: The calls that something is still expected of, by their numbers.
+    """
+
+    def __init__(self, serial: int, key: tuple[Any, ...], calls: list[Held]) -> None:
+        self.serial = serial
+        self.key = key
+        self.asks = calls[0].asks
+        self.future: Future | None = None
+        self.waiting = {held.errand.number: held for held in calls}
+
+    def begin(self, future: Future) -> None:
+        """
+        I am with dask.
+        """
+        self.future = future
+        for held in self.waiting.values():
+            held.bundle = self
+
+    def calls(self) -> list[bytes]:
+        """
+        @return: The calls, as of L{perform<asynqueue.clusternode.perform>}.
+        """
+        return [held.errand.call for held in self.waiting.values()]
+
+    def end(self) -> list[Held]:
+        """
+        Nothing more is expected of me.
+
+        @return: What was.
+        """
+        left = list(self.waiting.values())
+        for held in left:
+            held.leave()
+        return left
+
+    def unwanted(self) -> list[Held]:
+        """
+        @return: The calls that nobody waits for any more.
+        """
+        return [held for held in self.waiting.values() if not held.isWanted]

@@ -8,11 +8,11 @@ reactor's thread.
 How often a call may begin
 ==========================
 
-dask hands a call to another node when the one that had it is gone, and does not know
-whether it had begun. So a call's node asks me before it begins, if it matters: when the
-call must not be repeated at all, when its time has to be counted from then, and when
-another node had it before. A node that is gone while it had a call that did not ask
-counts as one that began it.
+When a node is gone, I take back what it had, and submit it anew; but dask hands it to
+another node at once, and does not know whether it had begun. So a call's node asks me
+before it begins, if it matters: when the call must not be repeated at all, when its
+time has to be counted from then, and when another node had it before. A node that is
+gone while it had a call that did not ask counts as one that began it.
 """
 
 import asyncio
@@ -26,9 +26,10 @@ from twisted.logger import Logger
 
 from asynqueue.asyncthread import AsyncioThread
 from asynqueue.background import Background
-from asynqueue.clusterclerk import Clerk, isKey
-from asynqueue.clusterheld import Errand, Held, Listener, NodeInfo
-from asynqueue.clusternode import NodePlugin, Settings
+from asynqueue.clusterbundles import Bundler
+from asynqueue.clusterclerk import WITHDRAWN, Clerk, Key, isKey
+from asynqueue.clusterheld import Bundle, Errand, Held, Listener, NodeInfo
+from asynqueue.clusternode import STUCK, NodePlugin, Settings
 from asynqueue.clusternodes import Nodes
 from asynqueue.clustersubmit import Submitter
 from asynqueue.clusterwatch import PATIENCE, Watch
@@ -50,19 +51,6 @@ GONE = "Its node is gone"
 UNKNOWN = "an unknown node"
 """
 What stands for the node of a call that did not ask, if nobody tells which had it.
-"""
-
-TOGETHER = 0.005
-"""
-After how many seconds further calls are sent at the earliest: those that come meanwhile
-go together, which spares the scheduler most of its work. dask's client itself sends
-every 10 milliseconds.
-"""
-
-KEPT = 0.02
-"""
-For how long a result that is here is kept on its node, in seconds: to say that it is
-not needed would hold up the calls that are made right after, and may go with them.
 """
 
 
@@ -93,12 +81,18 @@ class Link:
         self._settings = settings
         self._listener = listener
         self._restart = restart
-        self._line: list[Held] = []
-        self._taken: list[Future] = []
-        self._lastFlush = 0.0
         self._held: dict[int, Held] = {}
+        self._bundles: dict[int, Bundle] = {}
         self.nodes = Nodes(client, settings)
-        self._submitter = Submitter(client, settings)
+        self._bundler = Bundler()
+        self._submitter = Submitter(
+            client,
+            settings,
+            self._bundler,
+            outstanding=lambda: len(self._held),
+            submitted=self._submitted,
+            failed=lambda held, error: self._end(held, held.errand.failed, error),
+        )
         self._watch = Watch(client, self._changed, self._lose)
         self._isOpen = False
         self._background = Background(lambda error: self._tell(self._report, error))
@@ -134,7 +128,7 @@ class Link:
             # Whoever is gone has nothing left to take away.
             with suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._ask("leave"), PATIENCE)
-        self._taken.clear()
+        self._submitter.letGo()
         await self._background.end()
         with suppress(OSError, asyncio.TimeoutError):
             await asyncio.wait_for(self._client.close(), PATIENCE)
@@ -147,7 +141,7 @@ class Link:
         """
         held = self._held[errand.number] = Held(errand)
         if self._isOpen:
-            self._enqueue(held)
+            self._submitter.put(held)
         else:
             self._end(held, errand.returned, errand.runs)
 
@@ -162,79 +156,93 @@ class Link:
             self._abandoning.add(abandoning)
             abandoning.add_done_callback(self._abandoning.discard)
 
-    def _enqueue(self, held: Held) -> None:
-        if not self._line:
-            loop = asyncio.get_running_loop()
-            loop.call_at(max(loop.time(), self._lastFlush + TOGETHER), self._flush)
-        self._line.append(held)
+    def _submitted(self, bundle: Bundle) -> None:
+        self._bundles[bundle.serial] = bundle
+        self._background.do(self._await(bundle, bundle.future))
 
-    def _flush(self) -> None:
-        self._lastFlush = asyncio.get_running_loop().time()
-        line, self._line = self._line, []
-        byResource: dict[str | None, list[Held]] = {}
-        for held in line:
-            byResource.setdefault(held.errand.resource, []).append(held)
-        for resource, some in byResource.items():
-            try:
-                futures = self._submitter.submit(resource, some)
-            except Exception as e:
-                # Else nobody would ever be told.
-                for held in some:
-                    self._end(held, held.errand.failed, e)
-                continue
-            for held, future in zip(some, futures, strict=True):
-                held.future = future
-                self._background.do(self._await(held, future))
-        self._taken.clear()
-
-    async def _await(self, held: Held, future: Future) -> None:
-        errand = held.errand
+    async def _await(self, bundle: Bundle, future: Future) -> None:
+        """
+        Waits for the end of a bundle, and sees to it that all of its calls go on.
+        """
+        why = "Its result was lost"
         try:
-            if await future.exception() is None and held.answered is future:
-                return
-            # Else it is a long one, and has to be fetched.
-            node, *parts = await future
+            if await future.exception() is None:
+                self._submitter.keep(future)
+            if bundle.waiting:
+                # Short answers have come already.
+                for number, answer in await future:
+                    self._answered(bundle, number, answer)
         except FutureCancelledError as e:
-            if held.isWanted and self._isOpen and e.reason != LOST:
-                held.lose(held.begunOn or UNKNOWN)
-                self._tryAgain(held, f"The cluster has cancelled it: {e}")
+            if e.reason == WITHDRAWN:
+                for held in bundle.end():
+                    self._goOn(held)
+            elif not self._isOpen or e.reason == LOST:
+                # What is still wanted is told of that by other ways.
+                for held in bundle.unwanted():
+                    self._end(held, held.errand.released)
+                return
+            why = f"The cluster has cancelled it: {e}"
         except KilledWorker as e:
-            # It counts all nodes that had it, begun or not.
-            self._tryAgain(held, str(e))
+            why = str(e)
         except OSError as e:
-            # Its result was on its way, when its node or the scheduler went.
-            held.lose(held.begunOn or UNKNOWN)
-            self._tryAgain(held, f"Its result was lost: {e}")
+            # It was on its way, when its node or the scheduler went.
+            why = f"{why}: {e}"
         except Exception as e:
-            self._end(held, errand.failed, e)
-        else:
-            self._answered(held, node, parts)
-        if not held.isWanted:
-            self._end(held, errand.released)
+            for held in bundle.end():
+                self._end(held, held.errand.failed, e)
+        finally:
+            self._bundles.pop(bundle.serial, None)
+        for held in bundle.end():
+            self._tryAgain(held, held.begunOn or UNKNOWN, why)
 
-    def _answered(self, held: Held, node: bytes, parts: list[bytes]) -> None:
-        self._keep(held.future)
+    def _answered(
+        self, bundle: Bundle, number: int, answer: list[bytes] | None
+    ) -> None:
+        """
+        A node tells of a call.
+        """
+        held = bundle.waiting.get(number)
+        if held is None:
+            return
+        held.leave()
+        errand = held.errand
+        if answer is None:
+            # Those before it took long, and it is alike.
+            self._bundler.learn(errand.name, STUCK)
+            self._goOn(held)
+            return
+        node, *parts = answer
         try:
             envelope, _ = unpack([*parts])
         except Exception as e:
-            self._end(held, held.errand.failed, e)
+            self._end(held, errand.failed, e)
             return
         if envelope.status is Status.DISCONNECTED:
-            self._tryAgain(held, "Its node lost the connection to the scheduler")
+            why = "Its node lost the connection to the scheduler"
+            self._tryAgain(held, node.decode(), why)
         else:
-            self._end(held, held.errand.answered, node.decode(), parts)
+            self._bundler.learn(errand.name, envelope.seconds)
+            self._end(held, errand.answered, node.decode(), parts)
 
-    def _keep(self, future: Future) -> None:
-        if not self._taken:
-            asyncio.get_running_loop().call_later(KEPT, self._taken.clear)
-        self._taken.append(future)
-
-    def _tryAgain(self, held: Held, why: str) -> None:
-        if held.mayBegin:
-            held.asks = True
-            self._enqueue(held)
-        elif held.isWanted:
+    def _tryAgain(self, held: Held, node: str, why: str) -> None:
+        """
+        A node that had a call is gone, or has let it be.
+        """
+        held.lose(node)
+        held.asks = True
+        if held.isWanted and not held.mayBegin:
             self._end(held, held.errand.died, held.nodes, why)
+        else:
+            self._goOn(held)
+
+    def _goOn(self, held: Held) -> None:
+        """
+        Sends a call once more, if it is wanted.
+        """
+        if held.isWanted:
+            self._submitter.put(held)
+        else:
+            self._end(held, held.errand.released)
 
     def _end(self, held: Held, tell: Callable[..., Any], *args: Any) -> None:
         """
@@ -242,6 +250,7 @@ class Link:
         """
         if self._held.pop(held.errand.number, None) is None:
             return
+        held.leave()
         if held.isWanted:
             held.isWanted = False
             self._tell(tell, *args)
@@ -249,25 +258,27 @@ class Link:
             self._tell(held.errand.released)
 
     async def _abandon(self, held: Held) -> None:
-        number, future = held.errand.number, held.future
-        if held in self._line:
-            self._line.remove(held)
+        number, bundle = held.errand.number, held.bundle
+        if held in self._submitter.line:
+            self._submitter.line.remove(held)
             self._end(held, held.errand.released)
-        if future is None or future.done():
+        if bundle is None:
             return
-        node = await self._ask("withdraw", key=held.key)
-        if not self._isOpen:
-            # All is let go.
+        node = await self._ask("withdraw", key=bundle.key)
+        if not self._isOpen or held.bundle is not bundle:
+            # All is let go, or this is over.
             return
         if node is None:
-            await self._client.cancel([future])
+            if len(bundle.waiting) == 1:
+                await self._client.cancel([bundle.future])
         elif not await self.nodes.ask(node, "abandon", number=number):
-            # It has promised never to begin it; and no other is to be given it.
+            # It has promised never to begin it; no other is let begin it.
             self._end(held, held.errand.released)
-            await self._client.cancel([future])
+            if not bundle.waiting:
+                await self._client.cancel([bundle.future])
         elif self._restart:
             await asyncio.sleep(INTERRUPTING)
-            if not future.done():
+            if held.bundle is bundle:
                 await self._client.restart_workers([node], raise_for_error=False)
 
     # --- What the scheduler tells.
@@ -276,33 +287,29 @@ class Link:
         """
         My clerk tells something.
         """
-        _, (what, number, more) = event
-        held = self._held.get(number)
+        _, (what, serial, *more) = event
+        bundle = self._bundles.get(serial)
         if what == "claim":
-            self._claimed(held, number, more)
-        elif held is not None:
-            held.answered = held.future
-            node, *parts = more
-            self._answered(held, node, parts)
-            if not held.isWanted:
-                self._end(held, held.errand.released)
+            self._claimed(bundle, serial, *more)
+        elif bundle is not None:
+            self._answered(bundle, *more)
 
-    def _claimed(self, held: Held | None, number: int, node: str) -> None:
+    def _claimed(self, bundle: Bundle | None, serial: int, node: str) -> None:
         """
-        A node asks whether a call may begin there.
+        A node asks which calls of a bundle may begin there.
         """
-        isGranted = False
-        if held is not None:
+        granted = []
+        for held in [] if bundle is None else list(bundle.waiting.values()):
             if held.begunOn is not None:
                 held.lose(held.begunOn)
-            isGranted = held.mayBegin
-            if isGranted:
+            if held.mayBegin:
                 held.begunOn = node
                 self._tell(held.errand.begun)
-            else:
-                self._tryAgain(held, GONE)
-        granted = self._ask("grant", number=number, node=node, isGranted=isGranted)
-        self._background.do(granted)
+                granted.append(held.errand.number)
+            elif held.isWanted:
+                self._end(held, held.errand.died, held.nodes, GONE)
+        grant = self._ask("grant", serial=serial, node=node, granted=granted)
+        self._background.do(grant)
 
     def _heard(self, event: tuple[float, Any]) -> None:
         """
@@ -317,14 +324,16 @@ class Link:
         self._tell(self._listener.nodeGone, node)
         token = self._settings.token
         for key in [*message["processing-tasks"], *message["lost-computed-tasks"]]:
-            held = self._held.get(key[-1]) if isKey(key, token) else None
-            if held is not None:
-                held.lose(node)
-                if not held.mayBegin:
-                    self._end(held, held.errand.died, held.nodes, GONE)
-                    self._background.do(self._client.cancel([held.future]))
+            serial = Key(*key).serial if isKey(key, token) else 0
+            bundle = self._bundles.pop(serial, None)
+            if bundle is not None:
+                # Each by itself: they need not all have the same luck.
+                for held in bundle.end():
+                    self._tryAgain(held, node, GONE)
+                self._background.do(self._client.cancel([bundle.future]))
 
     def _changed(self, nodes: list[NodeInfo]) -> None:
+        self._bundler.nodes = nodes
         self._tell(self._listener.nodesChanged, nodes)
 
     def _lose(self, why: str) -> None:
@@ -332,14 +341,14 @@ class Link:
             return
         self._isOpen = False
         for held in list(self._held.values()):
-            if held.begunOn is not None or not (held.asks or held in self._line):
+            if held.bundle is not None:
                 held.lose(held.begunOn or UNKNOWN)
             runs = held.errand.runs - len(held.nodes)
             if runs > 0:
                 self._end(held, held.errand.returned, runs)
             else:
                 self._end(held, held.errand.died, held.nodes, why)
-        self._line.clear()
+        self._submitter.line.clear()
         self._tell(self._listener.lost, why)
         # It would look for the scheduler for long, and the client not end meanwhile;
         # another version of dask may do that in another way.

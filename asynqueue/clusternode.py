@@ -10,15 +10,17 @@ A node imports me, the far side of a pipe, and dask. No Twisted.
 
 import asyncio
 import pickle
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from distributed import Worker, WorkerPlugin, get_worker
 from distributed.utils import sync
 
+from asynqueue.clusterupdate import Update
 from asynqueue.interrupts import Abandoned, Interrupts
-from asynqueue.messages import Answer, Status, pack, raised, unpack
-from asynqueue.packets import Packet
+from asynqueue.messages import Answer, Status, pack, raised
 from asynqueue.readings import Readings, parts
 from asynqueue.universe import ProcessUniverse
 
@@ -74,7 +76,14 @@ one may be gone when an answer comes.
 SHORT = 1 << 16
 """
 Up to how many bytes an answer is sent, by way of the scheduler, with the word that the
-call is over. One that is longer is fetched.
+call is over. One that is longer is fetched. Calls that go together have no more than
+that, either.
+"""
+
+STUCK = 0.1
+"""
+After how many seconds the calls of a bundle that have not begun are given back, in
+seconds: ten times what it was expected to take.
 """
 
 
@@ -84,17 +93,22 @@ class Refused(Exception):
     """
 
 
-def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes] | None:
+def perform(
+    serial: int, numbers: list[int], calls: list[bytes], asks: bool, name: str
+) -> list[tuple[int, list[bytes]]]:
     """
-    Makes a call, in a thread of dask's.
+    Makes the calls of a bundle, one after the other, in a thread of dask's.
 
-    @param number: The call's number, which no other call of this client has.
-    @param call: The parts of a packet with a L{Call<asynqueue.messages.Call>}, pickled
-        once more: nobody opens them on the way.
-    @param asks: C{True} if the client has to be asked before it begins.
+    @param serial: The bundle's number, which no other bundle of this client has.
+    @param numbers: Those of the calls, which no other calls have.
+    @param calls: Of each, the parts of a packet with a
+        L{Call<asynqueue.messages.Call>}, pickled once more: nobody opens them on the
+        way.
+    @param asks: C{True} if the client has to be asked before they begin.
     @param name: What the client's plugins are called.
-    @return: The address of the node, and after it the parts of the packet that answers
-        the call; C{None} if they are short, and have been sent already.
+    @return: Of each call whose answer is too long to have been sent already, its number
+        and a list of the address of the node, and after it the parts of the packet that
+        answers the call.
     """
     worker = get_worker()
     node: Node | None = worker.extensions.get(name)
@@ -103,40 +117,7 @@ def perform(number: int, call: bytes, asks: bool, name: str) -> list[bytes] | No
             f"The node {worker.address} is not prepared for the client: that has left, "
             "or what it had to prepare has failed, as the node's log tells"
         )
-    answer = [worker.address.encode(), *node.perform(number, call, asks)]
-    if sum(map(len, answer)) > SHORT:
-        return answer
-    worker.loop.add_callback(node.tell, number, answer)
-    return None
-
-
-class Update:
-    """
-    I am an update on one node.
-
-    @ivar hasFailed: C{True} if it raised when it was last tried.
-    """
-
-    def __init__(self, call: bytes) -> None:
-        self.hasFailed = True
-        self._call = call
-        self._answer: Packet = []
-
-    def run(self, universe: ProcessUniverse) -> None:
-        """
-        Makes the call.
-        """
-        _, answer = universe.answer(pickle.loads(self._call))
-        self._answer = parts(answer or [])
-        envelope, _ = unpack([*self._answer])
-        self.hasFailed = envelope.status is Status.ERROR
-
-    def answer(self, number: int) -> list[bytes]:
-        """
-        @return: What it came to, as the parts of a packet with that number.
-        """
-        envelope, load = unpack([*self._answer])
-        return parts(pack(envelope._replace(number=number), load()))
+    return node.perform(serial, numbers, calls, asks)
 
 
 class Node:
@@ -177,27 +158,31 @@ class Node:
         self._readings.close()
         self._updater.shutdown(wait=False)
 
-    def perform(self, number: int, call: bytes, asks: bool) -> list[bytes]:
+    def perform(
+        self, serial: int, numbers: list[int], calls: list[bytes], asks: bool
+    ) -> list[tuple[int, list[bytes]]]:
         """
-        Makes a call.
-
-        @return: The parts of the packet that answers it.
+        Does what the function L{perform} does.
         """
-        try:
-            if asks or self._wasGiven():
-                self._ask(number)
-            with self._interrupts.during(number):
-                return self._notUpdated(number) or self._made(call)
-        except (Abandoned, Refused) as e:
-            answer = Answer(number, Status.DISCONNECTED, 0.0)
-            return parts(pack(answer, raised(e)))
-
-    def tell(self, number: int, answer: list[bytes]) -> None:
-        """
-        Sends what the function L{perform} would return.
-        """
-        message = {"op": ANSWER, "name": self._settings.name, "number": number}
-        self._worker.batched_send({**message, "answer": answer})
+        granted = numbers
+        if asks or self._wasGiven():
+            granted = self._ask(serial)
+        agenda = deque(zip(numbers, calls, strict=True))
+        loop = self._worker.loop
+        if len(numbers) > 1:
+            loop.add_callback(loop.call_later, STUCK, self._giveBack, serial, agenda)
+        long = []
+        # The loop's thread may take the rest away.
+        with suppress(IndexError):
+            while True:
+                number, call = agenda.popleft()
+                packet = self._answer(number, call, number in granted)
+                answer = [self._worker.address.encode(), *packet]
+                if sum(map(len, answer)) > SHORT:
+                    long.append((number, answer))
+                else:
+                    loop.add_callback(self._tell, serial, number, answer)
+        return long
 
     async def update(self, number: int, call: bytes, isLasting: bool) -> list[bytes]:
         """
@@ -246,9 +231,44 @@ class Node:
             self._failed.pop(ID, None)
         return None
 
+    def _answer(self, number: int, call: bytes, mayBegin: bool) -> list[bytes]:
+        """
+        Makes a call.
+
+        @return: The parts of the packet that answers it.
+        """
+        try:
+            if not mayBegin:
+                raise Refused("The client did not let it begin")
+            with self._interrupts.during(number):
+                return self._notUpdated(number) or self._made(call)
+        except (Abandoned, Refused) as e:
+            answer = Answer(number, Status.DISCONNECTED, 0.0)
+            return parts(pack(answer, raised(e)))
+
     def _made(self, call: bytes) -> list[bytes]:
         _, answer = self._universe.answer(pickle.loads(call))
         return parts(answer or [])
+
+    def _giveBack(self, serial: int, agenda: "deque[tuple[int, bytes]]") -> None:
+        """
+        Gives back those calls of a bundle that have not begun.
+        """
+        with suppress(IndexError):
+            while True:
+                number, _ = agenda.popleft()
+                self._tell(serial, number, None)
+
+    def _tell(self, serial: int, number: int, answer: list[bytes] | None) -> None:
+        """
+        Tells what has become of a call of a bundle.
+
+        @param answer: As what the function L{perform} returns; C{None} if it has not
+            begun here, and never will.
+        """
+        name = self._settings.name
+        message = {"op": ANSWER, "name": name, "serial": serial, "number": number}
+        self._worker.batched_send({**message, "answer": answer})
 
     def _wasGiven(self) -> bool:
         """
@@ -258,17 +278,20 @@ class Node:
         key = self._worker.get_current_task()
         return GIVEN in (self._worker.state.tasks[key].annotations or {})
 
-    def _ask(self, number: int) -> None:
+    def _ask(self, serial: int) -> list[int]:
+        """
+        @return: The numbers of those calls of a bundle that may begin.
+        """
         try:
-            mayBegin = sync(self._worker.loop, self._claim, number)
-        except Exception as e:
-            raise Refused("The client could not be asked") from e
-        if not mayBegin:
-            raise Refused("The client did not let it begin")
+            granted: list[int] = sync(self._worker.loop, self._claim, serial)
+        except Exception:
+            # Whatever it is: it cannot be asked.
+            return []
+        return granted
 
-    async def _claim(self, number: int) -> Any:
+    async def _claim(self, serial: int) -> Any:
         claim = getattr(self._worker.scheduler, self._settings.verb("claim"))
-        return await claim(number=number, node=self._worker.address)
+        return await claim(serial=serial, node=self._worker.address)
 
 
 def nodeOn(worker: Worker, settings: Settings) -> Node:

@@ -3,10 +3,13 @@ A link whose client, scheduler and nodes are a test's own.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributed.client import FutureCancelledError
+from twisted.trial.unittest import SynchronousTestCase
 
+from asynqueue import clusterlink, clustersubmit
+from asynqueue.clusterclerk import WITHDRAWN
 from asynqueue.clusterlink import Link
 from asynqueue.clusternode import Settings
 from asynqueue.messages import Answer, Status, pack
@@ -154,21 +157,36 @@ class StepFuture:
         return None
 
 
+class Sent(NamedTuple):
+    """
+    A bundle that was sent to be made.
+
+    @ivar serial: Its serial number.
+    @ivar numbers: Those of its calls.
+    @ivar asks: C{True} if its node has to ask.
+    @ivar future: What dask has given for it.
+    """
+
+    serial: int
+    numbers: list[int]
+    asks: bool
+    future: StepFuture
+
+
 class StepClient:
     """
     A client of dask's whose scheduler is a test's own.
 
     @ivar id: What dask calls it.
-    @ivar sent: What was sent to be made: for each key, a tuple of the L{StepFuture}
-        and of whether its node has to ask.
+    @ivar sent: What was sent, by the keys.
     @ivar asked: What the clerk was asked, as tuples.
-    @ivar holders: For the number of a call, the address of the node that has it.
+    @ivar holders: For a bundle's serial number, the address of the node that has it.
     """
 
     id = "client"
 
     def __init__(self):
-        self.sent: dict[Any, tuple[StepFuture, bool]] = {}
+        self.sent: dict[Any, Sent] = {}
         self.resources: list[Any] = []
         self.asked: list[tuple[Any, ...]] = []
         self.holders: dict[int, str] = {}
@@ -183,11 +201,18 @@ class StepClient:
 
         async def ask(**request):
             self.asked.append((what, *request.values()))
-            if what == "withdraw":
-                return self.holders.get(request["key"][-1])
-            return None
+            return self.withdraw(request["key"]) if what == "withdraw" else None
 
         return ask
+
+    def withdraw(self, key):
+        """
+        Does what the clerk does.
+        """
+        sent = self.sent[key]
+        if not sent.future.done() and sent.serial not in self.holders:
+            sent.future.set_exception(FutureCancelledError("key", WITHDRAWN))
+        return self.holders.get(sent.serial)
 
     def subscribe_topic(self, name, handler):
         self.topics[name] = handler
@@ -204,11 +229,23 @@ class StepClient:
     async def close(self):
         self.isClosed = True
 
-    def map(self, f, numbers, calls, asks, names, key, priority, resources, pure):
-        futures = [StepFuture() for _ in key]
-        self.sent.update(zip(key, zip(futures, asks, strict=True), strict=True))
+    def map(
+        self,
+        f,
+        serials,
+        numbers,
+        calls,
+        asks,
+        names,
+        key,
+        priority,
+        resources,
+        pure,
+    ):
+        some = list(map(Sent, serials, numbers, asks, [StepFuture() for _ in key]))
+        self.sent.update(zip(key, some, strict=True))
         self.resources.append(resources)
-        return futures
+        return [sent.future for sent in some]
 
     async def cancel(self, futures):
         for future in futures:
@@ -218,7 +255,7 @@ class StepClient:
 
 def answer(number, node, status=Status.RESULT):
     """
-    @return: What a node returns for a call.
+    @return: What a node tells of a call.
     """
     return [node.encode(), *parts(pack(Answer(number, status, 0.0), 1))]
 
@@ -243,3 +280,115 @@ async def linked(restart=False):
     link.nodes = nodes
     await link.open()
     return link
+
+
+class LinkCase(SynchronousTestCase):
+    """
+    The tests of a link, each in a loop of its own.
+    """
+
+    def setUp(self):
+        self.patch(clusterlink, "Watch", StepWatch)
+        self.patch(clustersubmit, "TOGETHER", 0.0)
+        self.link: Any = None
+
+    def run_(self, f, restart=False):
+        """
+        Runs a coroutine function with a link that is open.
+        """
+
+        async def run():
+            self.link = await linked(restart)
+            self.client = self.link._client
+            try:
+                await f()
+            finally:
+                await self.link.close()
+
+        asyncio.run(run())
+
+    async def submit(self, *errands):
+        """
+        Has errands sent.
+
+        @return: What dask was given for the last one: a future.
+        """
+        for errand in errands:
+            self.link.submit(errand)
+        await settle()
+        return self.future(errands[-1])
+
+    def sent(self, errand):
+        """
+        @return: The last bundle that an errand was sent in.
+        """
+        number = errand.number
+        return [sent for sent in self.client.sent.values() if number in sent.numbers][
+            -1
+        ]
+
+    def future(self, errand):
+        """
+        @return: The future of that.
+        """
+        return self.sent(errand).future
+
+    def give(self, errand, node):
+        """
+        Has a node have the bundle of an errand.
+        """
+        self.client.holders[self.sent(errand).serial] = node
+
+    async def tell(self, *event):
+        """
+        Has the clerk tell something.
+        """
+        self.client.topics["asynqueue-token"]((0.0, event))
+        await settle()
+
+    async def claim(self, errand, node):
+        """
+        Has a node ask what may begin of the bundle of an errand.
+
+        @return: The numbers of what may.
+        """
+        serial = self.sent(errand).serial
+        await self.tell("claim", serial, node)
+        what, *about, granted = self.client.asked[-1]
+        self.assertEqual((what, *about), ("grant", serial, node))
+        return granted
+
+    async def answer(self, errand, node, *status):
+        """
+        Has a node tell the answer of an errand, of the bundle that it was last in.
+        """
+        number = errand.number
+        told = answer(number, node, *status)
+        await self.tell("answer", self.sent(errand).serial, number, told)
+
+    async def fetch(self, errand, node, *status):
+        """
+        Has dask tell that the bundle of an errand is over, and has a long answer.
+        """
+        number = errand.number
+        self.future(errand).set_result([(number, answer(number, node, *status))])
+        await settle()
+
+    async def die(self, node, *errands):
+        """
+        Has the scheduler tell that a node is gone, which had some errands.
+        """
+        bundles = [self.sent(errand) for errand in errands]
+        keys = [key for key, sent in self.client.sent.items() if sent in bundles]
+        message = {
+            "action": "remove-worker",
+            "worker": node,
+            "processing-tasks": dict.fromkeys(keys),
+            "lost-computed-tasks": {},
+        }
+        self.client.topics["all"]((0.0, message))
+        await settle()
+
+    async def cancel(self, errand):
+        self.link.cancel(errand.number)
+        await settle()

@@ -53,28 +53,28 @@ class ClaimTests(SynchronousTestCase):
         @return: What a node's claim comes to, as a task.
         """
         claim = self.scheduler.handlers[SETTINGS.verb("claim")]
-        task = asyncio.ensure_future(claim(number=7, node="A"))
+        task = asyncio.ensure_future(claim(serial=7, node="A"))
         await asyncio.sleep(0)
         self.assertFalse(task.done())
         return task
 
-    def grant(self, number, node, isGranted):
+    def grant(self, serial, node, granted):
         grant = self.scheduler.handlers[SETTINGS.verb("grant")]
-        grant(number=number, node=node, isGranted=isGranted)
+        grant(serial=serial, node=node, granted=granted)
 
     def test_claim(self):
         """The client is asked, and its word is told to the node."""
 
         async def test():
-            for isGranted in (True, False):
+            for granted, other in (([1, 2], []), ([], [1])):
                 claim = await self.begin()
                 self.assertEqual(self.events[-1], ("claim", 7, "A"))
-                self.grant(7, "B", not isGranted)
-                self.grant(8, "A", not isGranted)
-                self.grant(7, "A", isGranted)
-                self.grant(7, "A", not isGranted)
-                self.assertIs(await claim, isGranted)
-            self.grant(7, "A", True)
+                self.grant(7, "B", other)
+                self.grant(8, "A", other)
+                self.grant(7, "A", granted)
+                self.grant(7, "A", other)
+                self.assertEqual(await claim, granted)
+            self.grant(7, "A", [1])
 
         self.run_(test)
 
@@ -87,7 +87,7 @@ class ClaimTests(SynchronousTestCase):
             await asyncio.sleep(0)
             self.assertFalse(claim.done())
             self.clerk.remove_worker(self.scheduler, "A")
-            self.assertIs(await claim, False)
+            self.assertEqual(await claim, [])
 
         self.run_(test)
 
@@ -100,7 +100,7 @@ class ClaimTests(SynchronousTestCase):
             await asyncio.sleep(0)
             self.assertFalse(claim.done())
             self.clerk.remove_client(self.scheduler, "client")
-            self.assertIs(await claim, False)
+            self.assertEqual(await claim, [])
             await asyncio.sleep(0)
             left = (self.scheduler.plugins, self.scheduler.worker_plugins)
             self.assertEqual(left, ({"own": 2}, {"own": 2}))
@@ -116,10 +116,11 @@ class ClaimTests(SynchronousTestCase):
 
         async def test():
             answered = self.scheduler.stream_handlers[ANSWER]
-            told = {"name": SETTINGS.name, "number": 7, "answer": [b"A", b"it"]}
+            told = {"name": SETTINGS.name, "serial": 3, "number": 7}
+            told["answer"] = [b"A", b"it"]
             self.scheduler.plugins[SETTINGS.name] = self.clerk
             answered(**told, worker="A")
-            self.assertEqual(self.events, [("answer", 7, [b"A", b"it"])])
+            self.assertEqual(self.events, [("answer", 3, 7, [b"A", b"it"])])
             await self.clerk.leave()
             self.scheduler.stream_handlers[ANSWER](**told, worker="A")
             self.assertEqual(len(self.events), 1)
@@ -130,9 +131,9 @@ class ClaimTests(SynchronousTestCase):
         """Of a call that one node was given, each further one is told that."""
 
         async def test():
-            key = tuple(Key("f-1", 0, "token", 1, 7))
+            key = tuple(Key("f-1", 0, "token", 1))
             task = self.scheduler.tasks[key] = SimpleNamespace(annotations=None)
-            for other in (key[:4], "f", tuple(Key("f-1", 0, "another", 1, 7))):
+            for other in (key[:3], "f", tuple(Key("f-1", 0, "another", 1))):
                 self.clerk.transition(other, "waiting", "processing")
             self.clerk.transition(key, "released", "waiting")
             self.assertIsNone(task.annotations)

@@ -31,8 +31,8 @@ class FakeScheduler(SimpleNamespace):
         self.cancelled += keys
 
 
-def call(number, serial):
-    return tuple(Key(f"call-{serial}", 0, "token", serial, number))
+def bundle(serial):
+    return tuple(Key(f"call-{serial}", 0, "token", serial))
 
 
 class ClerkTests(SynchronousTestCase):
@@ -55,15 +55,18 @@ class ClerkTests(SynchronousTestCase):
 
     def come(self, clerk, key, node=None):
         """
-        Has a call come to the scheduler, which gives it to a node or to none.
+        Has a bundle come to the scheduler, which gives it to a node or to none.
         """
         on = None if node is None else SimpleNamespace(address=node)
-        self.scheduler.tasks[key] = SimpleNamespace(processing_on=on, annotations={})
-        clerk.transition(key, "released", "processing" if node else "queued")
+        state = "processing" if node else "queued"
+        self.scheduler.tasks[key] = SimpleNamespace(
+            processing_on=on, annotations={}, state=state
+        )
+        clerk.transition(key, "released", state)
 
     def test_waiting(self):
         """One that no node has is cancelled at the scheduler, at once."""
-        key = call(1, 1)
+        key = bundle(1)
 
         async def step(clerk):
             self.come(clerk, key)
@@ -74,7 +77,7 @@ class ClerkTests(SynchronousTestCase):
 
     def test_early(self):
         """A request that comes before its call waits for that."""
-        one, other = call(1, 1), call(2, 2)
+        one, other = bundle(1), bundle(2)
 
         async def step(clerk):
             asked = asyncio.ensure_future(clerk.withdraw(other))
@@ -92,18 +95,31 @@ class ClerkTests(SynchronousTestCase):
         """One that is over is nowhere, and a request does not outlast its client."""
 
         async def step(clerk):
-            self.come(clerk, call(1, 1))
-            del self.scheduler.tasks[call(1, 1)]
-            self.assertIsNone(await clerk.withdraw(call(1, 1)))
-            asked = asyncio.ensure_future(clerk.withdraw(call(2, 2)))
+            self.come(clerk, bundle(1))
+            del self.scheduler.tasks[bundle(1)]
+            self.assertIsNone(await clerk.withdraw(bundle(1)))
+            asked = asyncio.ensure_future(clerk.withdraw(bundle(2)))
             await asyncio.sleep(0)
             await clerk.leave()
             self.assertIsNone(await asked)
 
         self.run_(step)
 
+    def test_over(self):
+        """One that is over is left as it is: its answers are still to be fetched."""
+        key = bundle(1)
+
+        async def step(clerk):
+            for state in ("memory", "erred"):
+                self.come(clerk, key)
+                self.scheduler.tasks[key].state = state
+                self.assertIsNone(await clerk.withdraw(key))
+
+        self.run_(step)
+        self.assertEqual(self.scheduler.cancelled, [])
+
     def test_others(self):
         """Calls of others, and what is none, are not taken for a client's own."""
-        self.assertTrue(isKey(call(1, 1), "token"))
-        for key in ("add-1", ("x", 1), tuple(Key("", 0, "another", 1, 1))):
+        self.assertTrue(isKey(bundle(1), "token"))
+        for key in ("add-1", ("x", 1), tuple(Key("", 0, "another", 1))):
             self.assertFalse(isKey(key, "token"))

@@ -4,103 +4,38 @@ Tests of L{asynqueue.clusterlink}.
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
 
 from distributed import KilledWorker
 from distributed.client import FutureCancelledError
-from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import background, clusterlink
 from asynqueue.clusterlink import LOST
 from asynqueue.messages import Status
-from tests.linked import StepErrand, StepWatch, answer, linked, settle
-
-
-class LinkCase(SynchronousTestCase):
-    """
-    The tests of a link, each in a loop of its own.
-    """
-
-    def setUp(self):
-        self.patch(clusterlink, "Watch", StepWatch)
-        self.patch(clusterlink, "TOGETHER", 0.0)
-        self.link: Any = None
-
-    def run_(self, f, restart=False):
-        """
-        Runs a coroutine function with a link that is open.
-        """
-
-        async def run():
-            self.link = await linked(restart)
-            self.client = self.link._client
-            try:
-                await f()
-            finally:
-                await self.link.close()
-
-        asyncio.run(run())
-
-    async def submit(self, *errands):
-        """
-        Has errands sent.
-
-        @return: What dask was given for the last one: a future.
-        """
-        for errand in errands:
-            self.link.submit(errand)
-        await settle()
-        return self.future(errands[-1])
-
-    def future(self, errand):
-        """
-        @return: The last future for an errand.
-        """
-        return [
-            f for key, (f, _) in self.client.sent.items() if key[-1] == errand.number
-        ][-1]
-
-    async def claim(self, errand, node):
-        """
-        Has a node ask whether it may begin.
-
-        @return: C{True} if it may.
-        """
-        self.client.topics["asynqueue-token"]((0.0, ("claim", errand.number, node)))
-        await settle()
-        what, number, where, isGranted = self.client.asked[-1]
-        self.assertEqual((what, number, where), ("grant", errand.number, node))
-        return isGranted
-
-    async def die(self, node, *errands):
-        """
-        Has the scheduler tell that a node is gone, which had some errands.
-        """
-        numbers = [errand.number for errand in errands]
-        keys = [key for key in self.client.sent if key[-1] in numbers]
-        message = {
-            "action": "remove-worker",
-            "worker": node,
-            "processing-tasks": dict.fromkeys(keys),
-            "lost-computed-tasks": {},
-        }
-        self.client.topics["all"]((0.0, message))
-        await settle()
-
-    async def cancel(self, errand):
-        self.link.cancel(errand.number)
-        await settle()
+from tests.linked import LinkCase, StepErrand, StepWatch, answer, settle
 
 
 class SendTests(LinkCase):
     def test_answered(self):
-        """A call is sent, and its answer told with its node."""
+        """A call is sent, and its short answer told with its node."""
 
         async def test():
             errand = StepErrand(1, runs=2)
             future = await self.submit(errand)
-            future.set_result(answer(1, "A"))
+            await self.answer(errand, "A")
+            self.assertEqual(errand.told, [("answered", "A")])
+            future.set_result([])
             await settle()
+            self.assertEqual(errand.told, [("answered", "A")])
+
+        self.run_(test)
+
+    def test_fetched(self):
+        """A long one is fetched."""
+
+        async def test():
+            errand = StepErrand(1, runs=2)
+            await self.submit(errand)
+            await self.fetch(errand, "A")
             self.assertEqual(errand.told, [("answered", "A")])
 
         self.run_(test)
@@ -114,7 +49,8 @@ class SendTests(LinkCase):
             ]
             await self.submit(*errands)
             self.assertEqual(self.client.resources, [None, {"gpu": 1}])
-            self.assertEqual([key[-1] for key in self.client.sent], [1, 3, 2])
+            numbers = [sent.numbers for sent in self.client.sent.values()]
+            self.assertEqual(numbers, [[1], [3], [2]])
 
         self.run_(test)
 
@@ -134,9 +70,23 @@ class SendTests(LinkCase):
 
         async def test():
             errand = StepErrand(1)
-            (await self.submit(errand)).set_result([b"A", b"nonsense"])
+            (await self.submit(errand)).set_result([(1, [b"A", b"nonsense"])])
             await settle()
             self.assertEqual([told[0] for told in errand.told], ["failed"])
+
+        self.run_(test)
+
+    def test_lostAnswer(self):
+        """What is over and has no answer may have begun."""
+
+        async def test():
+            once, twice = StepErrand(1, asks=False), StepErrand(2, runs=2)
+            await self.submit(once, twice)
+            for errand in (once, twice):
+                self.future(errand).set_result([])
+            await settle()
+            self.assertEqual([told[0] for told in once.told], ["died"])
+            self.assertEqual((len(self.client.sent), twice.told), (3, []))
 
         self.run_(test)
 
@@ -145,9 +95,8 @@ class SendTests(LinkCase):
 
         async def test():
             await self.submit(StepErrand(1), StepErrand(2, runs=2))
-            self.assertEqual(
-                [asks for _, asks in self.client.sent.values()], [True, False]
-            )
+            asks = [sent.asks for sent in self.client.sent.values()]
+            self.assertEqual(asks, [True, False])
 
         self.run_(test)
 
@@ -159,7 +108,7 @@ class ClaimTests(LinkCase):
         async def test():
             errand = StepErrand(1)
             await self.submit(errand)
-            self.assertTrue(await self.claim(errand, "A"))
+            self.assertEqual(await self.claim(errand, "A"), [1])
             self.assertEqual(errand.told, [("begun",)])
 
         self.run_(test)
@@ -171,7 +120,7 @@ class ClaimTests(LinkCase):
             errand = StepErrand(1)
             await self.submit(errand)
             await self.claim(errand, "A")
-            self.assertFalse(await self.claim(errand, "B"))
+            self.assertEqual(await self.claim(errand, "B"), [])
             self.assertEqual(errand.told, [("begun",), ("died", "A")])
 
         self.run_(test)
@@ -183,7 +132,7 @@ class ClaimTests(LinkCase):
             errand = StepErrand(1, runs=2, asks=True)
             await self.submit(errand)
             await self.claim(errand, "A")
-            self.assertTrue(await self.claim(errand, "B"))
+            self.assertEqual(await self.claim(errand, "B"), [1])
             self.assertEqual(errand.told, [("begun",), ("begun",)])
 
         self.run_(test)
@@ -192,7 +141,8 @@ class ClaimTests(LinkCase):
         """Nobody may begin what is not known."""
 
         async def test():
-            self.assertFalse(await self.claim(StepErrand(7), "A"))
+            await self.tell("claim", 7, "A")
+            self.assertEqual(self.client.asked[-1], ("grant", 7, "A", []))
 
         self.run_(test)
 
@@ -201,11 +151,11 @@ class ClaimTests(LinkCase):
 
         async def test():
             errand = StepErrand(1)
-            self.client.holders[1] = "A"
             self.link.nodes.isBegun = lambda node, number: True
             await self.submit(errand)
+            self.give(errand, "A")
             await self.cancel(errand)
-            self.assertFalse(await self.claim(errand, "A"))
+            self.assertEqual(await self.claim(errand, "A"), [])
             self.assertEqual(errand.told, [])
 
         self.run_(test)
@@ -232,19 +182,39 @@ class DeathTests(LinkCase):
             errand = StepErrand(1)
             await self.submit(errand)
             await self.die("A", errand)
-            self.assertTrue(await self.claim(errand, "B"))
+            self.assertEqual(await self.claim(errand, "B"), [1])
             self.assertEqual(errand.ends, [])
 
         self.run_(test)
 
+    def test_anew(self):
+        """It does so in a task of its own: the one that dask hands on is let go."""
+
+        async def test():
+            errand = StepErrand(1, runs=2)
+            future = await self.submit(errand)
+            (serial,) = (sent.serial for sent in self.client.sent.values())
+            await self.die("A", errand)
+            self.assertTrue(future.done())
+            await self.tell("claim", serial, "B")
+            self.assertEqual(self.client.asked[-1], ("grant", serial, "B", []))
+            refused = answer(1, "B", Status.DISCONNECTED)
+            await self.tell("answer", serial, 1, refused)
+            self.assertEqual(len(self.client.sent), 2)
+            await self.answer(errand, "C")
+            self.assertEqual(errand.ends, [("answered", "C")])
+
+        self.run_(test)
+
     def test_didNotAsk(self):
-        """One that did not ask counts as begun."""
+        """One that did not ask counts as begun, and asks from then on."""
 
         async def test():
             errand = StepErrand(1, runs=2)
             await self.submit(errand)
             await self.die("A", errand)
             self.assertEqual(errand.ends, [])
+            self.assertTrue(self.sent(errand).asks)
             await self.claim(errand, "B")
             await self.die("B", errand)
             self.assertEqual(errand.ends, [("died", "A", "B")])
@@ -261,8 +231,7 @@ class DeathTests(LinkCase):
             await settle()
             self.assertEqual(len(self.client.sent), 2)
             self.assertEqual(errand.told, [])
-            self.future(errand).set_result(answer(1, "B"))
-            await settle()
+            await self.fetch(errand, "B")
             self.assertEqual(errand.told, [("answered", "B")])
 
         self.run_(test)
@@ -272,10 +241,22 @@ class DeathTests(LinkCase):
 
         async def test():
             errand = StepErrand(1)
-            future = await self.submit(errand)
-            future.set_result(answer(1, "A", Status.DISCONNECTED))
-            await settle()
+            await self.submit(errand)
+            await self.answer(errand, "A", Status.DISCONNECTED)
             self.assertEqual((len(self.client.sent), errand.told), (2, []))
+
+        self.run_(test)
+
+    def test_letBe(self):
+        """One that need not ask, or was granted, and lets it be may have begun."""
+
+        async def test():
+            unasked, granted = StepErrand(1, asks=False), StepErrand(2)
+            await self.submit(unasked, granted)
+            await self.claim(granted, "A")
+            for errand in (unasked, granted):
+                await self.answer(errand, "A", Status.DISCONNECTED)
+                self.assertEqual(errand.ends, [("died", "A")])
 
         self.run_(test)
 
@@ -403,7 +384,8 @@ class CancelTests(LinkCase):
             self.link.cancel(1)
             await settle()
             self.assertEqual(errand.told, [("released",)])
-            self.assertFalse([f for f, _ in self.client.sent.values() if not f.done()])
+            sent = self.client.sent.values()
+            self.assertFalse([each for each in sent if not each.future.done()])
 
         self.run_(test)
 
@@ -425,12 +407,12 @@ class CancelTests(LinkCase):
         async def test():
             errand = StepErrand(1, runs=2)
             future = await self.submit(errand)
-            self.client.holders[1] = "A"
+            self.give(errand, "A")
             await self.cancel(errand)
             self.assertEqual(self.link.nodes.asked, [("A", "abandon", 1)])
             self.assertEqual(errand.told, [("released",)])
             self.assertTrue(future.done())
-            self.assertFalse(await self.claim(errand, "B"))
+            self.assertEqual(await self.claim(errand, "B"), [])
 
         self.run_(test)
 
@@ -439,13 +421,12 @@ class CancelTests(LinkCase):
 
         async def test():
             errand = StepErrand(1)
-            future = await self.submit(errand)
-            self.client.holders[1] = "A"
+            await self.submit(errand)
+            self.give(errand, "A")
             self.link.nodes.isBegun = lambda node, number: True
             await self.cancel(errand)
             self.assertEqual(errand.told, [])
-            future.set_result(answer(1, "A", Status.ERROR))
-            await settle()
+            await self.answer(errand, "A", Status.ERROR)
             self.assertEqual(errand.told, [("released",)])
             self.assertEqual(self.client.restarted, [])
 
@@ -458,7 +439,7 @@ class CancelTests(LinkCase):
         async def test():
             errand = StepErrand(1)
             await self.submit(errand)
-            self.client.holders[1] = "A"
+            self.give(errand, "A")
             self.link.nodes.isBegun = lambda node, number: True
             await self.cancel(errand)
             await settle()
@@ -473,7 +454,7 @@ class CancelTests(LinkCase):
             errand = StepErrand(1)
             await self.submit(errand)
             await self.claim(errand, "A")
-            self.client.holders[1] = "A"
+            self.give(errand, "A")
             self.link.nodes.isBegun = lambda node, number: True
             await self.cancel(errand)
             await self.die("A", errand)
@@ -486,8 +467,8 @@ class CancelTests(LinkCase):
 
         async def test():
             errand = StepErrand(1)
-            (await self.submit(errand)).set_result(answer(1, "A"))
-            await settle()
+            await self.submit(errand)
+            await self.answer(errand, "A")
             await self.cancel(errand)
             await self.cancel(errand)
             self.assertEqual(errand.told, [("answered", "A")])
@@ -500,7 +481,7 @@ class CancelTests(LinkCase):
         async def test():
             errand = StepErrand(1)
             future = await self.submit(errand)
-            future.set_result(answer(1, "A"))
+            future.set_result([(1, answer(1, "A"))])
             await self.cancel(errand)
             self.assertEqual(errand.told, [("released",)])
 

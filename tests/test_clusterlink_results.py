@@ -69,7 +69,8 @@ def answer(number):
     """
     @return: What a future fires with when a call has been made.
     """
-    return [b"tcp://node", *parts(pack(Answer(number, Status.RESULT, 0.0), 1))]
+    packet = parts(pack(Answer(number, Status.RESULT, 0.0), 1))
+    return [(number, [b"tcp://node", *packet])]
 
 
 class LinkTests(SynchronousTestCase):

@@ -9,12 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import clusternode
 from asynqueue.clusternode import (
     ANSWER,
+    GIVEN,
     SHORT,
+    STUCK,
     NodePlugin,
     Refused,
     Settings,
@@ -28,6 +31,7 @@ from tests import calls
 from tests.flags import flagged
 
 SETTINGS = Settings("token", False, "pickle")
+SERIAL = 3
 
 
 def packed(f, *args):
@@ -37,16 +41,34 @@ def packed(f, *args):
     return pickle.dumps(parts(pack(Call(1, None), (f, args, {}))))
 
 
+def opened(answer):
+    """
+    @return: The status and the contents of what a node tells of a call, twice C{None}
+        if it gives it back.
+    """
+    if answer is None:
+        return None, None
+    node, *packet = answer
+    envelope, load = unpack(packet)
+    if node != b"tcp://A":
+        raise AssertionError(node)
+    return envelope.status, load()
+
+
 class NodeTests(SynchronousTestCase):
     def setUp(self):
         self.sent: list[dict[str, Any]] = []
+        self.clock: Any = Clock()
+        loop = SimpleNamespace(
+            add_callback=lambda f, *args: f(*args), call_later=self.clock.callLater
+        )
         self.dask: Any = SimpleNamespace(
             address="tcp://A",
             handlers={},
             stream_handlers={},
             extensions={},
-            loop=SimpleNamespace(add_callback=lambda f, *args: f(*args)),
-            batched_send=lambda message: self.sent.append(message),
+            loop=loop,
+            batched_send=self.sent.append,
             get_current_task=lambda: "key",
             state=SimpleNamespace(
                 nthreads=1, tasks={"key": SimpleNamespace(annotations=None)}
@@ -61,10 +83,24 @@ class NodeTests(SynchronousTestCase):
         """
         @return: The status and the contents of a call's answer.
         """
-        answer = self.node.perform(number, packed(f, *args), asks)
-        envelope, load = unpack([*answer])
-        self.assertEqual(envelope.number, number)
-        return envelope.status, load()
+        self.node.perform(SERIAL, [number], [packed(f, *args)], asks)
+        (told,) = self.told()
+        self.assertEqual(told[0], number)
+        return told[1:]
+
+    def told(self):
+        """
+        @return: The number, the status and the contents of each answer that was sent.
+        """
+        told = []
+        for message in self.sent:
+            packet = message.pop("answer")
+            number = message.pop("number")
+            expected = {"op": ANSWER, "name": SETTINGS.name, "serial": SERIAL}
+            self.assertEqual(message, expected)
+            told.append((number, *opened(packet)))
+        self.sent.clear()
+        return told
 
     def update(self, number, f, *args, isLasting=True):
         """
@@ -92,12 +128,18 @@ class NodeTests(SynchronousTestCase):
     def test_asks(self):
         """One for which the client has to be asked is made if that lets it begin."""
         path, notes = self.notes()
-        for mayBegin in (False, True):
-            self.patch(clusternode, "sync", lambda *args, m=mayBegin: m)
-            status, _ = self.perform(calls.note, path, mayBegin, asks=True)
-            expected = Status.RESULT if mayBegin else Status.DISCONNECTED
+        for granted in ([], [1]):
+            self.patch(clusternode, "sync", lambda *args, g=granted: g)
+            status, _ = self.perform(calls.note, path, "x", asks=True)
+            expected = Status.RESULT if granted else Status.DISCONNECTED
             self.assertEqual(status, expected)
-        self.assertEqual(notes(), ["True"])
+        self.assertEqual(notes(), ["x"])
+
+    def test_again(self):
+        """The client is asked, too, for what another node was given before."""
+        self.patch(clusternode, "sync", lambda *args: [])
+        self.dask.state.tasks["key"].annotations = {GIVEN: True}
+        self.assertEqual(self.perform(calls.echo)[0], Status.DISCONNECTED)
 
     def test_cannotAsk(self):
         """It is not made if the client cannot be asked."""
@@ -121,25 +163,53 @@ class NodeTests(SynchronousTestCase):
     def test_short(self):
         """A short answer is sent, and one that is longer left to be fetched."""
         self.patch(clusternode, "get_worker", lambda: self.dask)
-        for size in (SHORT // 2, SHORT):
-            call = packed(calls.echo, bytes(size))
-            fetched = perform(1, call, False, SETTINGS.name)
-            self.assertEqual(fetched is None, size < SHORT)
-            told = [message.pop("answer") for message in self.sent]
-            (answer,) = [each for each in (*told, fetched) if each is not None]
-            node, *packet = answer
-            self.assertEqual(node, b"tcp://A")
-            self.assertEqual(unpack(packet)[1](), bytes(size))
-            for message in self.sent:
-                expected = {"op": ANSWER, "name": SETTINGS.name, "number": 1}
-                self.assertEqual(message, expected)
-            self.sent.clear()
+        packets = [packed(calls.echo, bytes(size)) for size in (SHORT // 2, SHORT)]
+        ((number, answer),) = perform(SERIAL, [1, 2], packets, False, SETTINGS.name)
+        self.assertEqual((number, opened(answer)), (2, (Status.RESULT, bytes(SHORT))))
+        self.assertEqual(self.told(), [(1, Status.RESULT, bytes(SHORT // 2))])
+
+    def test_bundle(self):
+        """The calls of a bundle are made in turn, and none harms those after it."""
+        path, notes = self.notes()
+        self.patch(clusternode, "sync", lambda *args: [1, 2, 4])
+        self.dask.handlers[SETTINGS.verb("abandon")](4)
+        one, three = (packed(calls.note, path, x) for x in "ac")
+        boom = packed(calls.boom, "bang")
+        self.node.perform(SERIAL, [1, 2, 3, 4], [one, boom, three, one], True)
+        statuses = [(number, status) for number, status, _ in self.told()]
+        refused = Status.DISCONNECTED
+        expected = [(1, Status.RESULT), (2, Status.ERROR), (3, refused), (4, refused)]
+        self.assertEqual(statuses, expected)
+        self.assertEqual(notes(), ["a"])
+
+    def test_giveBack(self):
+        """What has not begun in time is given back, and not made."""
+        path, notes = self.notes()
+
+        def send(message):
+            self.sent.append(message)
+            self.clock.advance(STUCK)
+
+        self.dask.batched_send = send
+        packets = [packed(calls.note, path, x) for x in "abc"]
+        self.assertEqual(self.node.perform(SERIAL, [1, 2, 3], packets, False), [])
+        back = [(2, None, None), (3, None, None)]
+        self.assertEqual(self.told(), [(1, Status.RESULT, "a"), *back])
+        self.assertEqual(notes(), ["a"])
+
+    def test_inTime(self):
+        """What was made in time is not given back later."""
+        packets = [packed(calls.echo, x) for x in "ab"]
+        self.node.perform(SERIAL, [1, 2], packets, False)
+        self.assertEqual(len(self.told()), 2)
+        self.clock.advance(STUCK)
+        self.assertEqual(self.told(), [])
 
     def test_notPrepared(self):
         """A node that is not prepared for the client says so."""
         self.patch(clusternode, "get_worker", lambda: self.dask)
         error = self.assertRaises(
-            Refused, perform, 1, packed(calls.echo), False, "another"
+            Refused, perform, 1, [1], [packed(calls.echo)], False, "another"
         )
         self.assertIn("tcp://A", str(error))
 
