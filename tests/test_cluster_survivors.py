@@ -6,18 +6,19 @@ from asynqueue.errors import WorkerDied
 from tests import calls
 from tests.deaths_case import DeathsCase, outcomes, until
 
-MANY = 200
-
 
 class SurvivorsTests(DeathsCase):
-    async def test_many(self):
-        """Each comes to its result or says why not, and none begins once too often."""
+    async def survive(self, many, seconds, prefetch):
+        """
+        Has calls made that take some time while two of three nodes are killed, and
+        looks at what became of them.
+        """
         one, other, _ = await self.started(3)
-        queue = await self.queue()
-        paths = [self.path(f"{i}") for i in range(MANY)]
-        retries = [i % 3 for i in range(MANY)]
+        queue = await self.queue(prefetch=prefetch)
+        paths = [self.path(f"{i}") for i in range(many)]
+        retries = [i % 3 for i in range(many)]
         ds = [
-            queue.call(calls.dwell, path, 0.02, retries=most)
+            queue.call(calls.dwell, path, seconds, retries=most)
             for path, most in zip(paths, retries, strict=True)
         ]
         for node, done in ((one, 20), (other, 70)):
@@ -32,3 +33,11 @@ class SurvivorsTests(DeathsCase):
         begun = [len(self.begun(path)) for path in paths]
         for most in range(3):
             self.assertLessEqual(max(begun[most::3]), 1 + most)
+
+    async def test_many(self):
+        """Each comes to its result or says why not, and none begins once too often."""
+        await self.survive(200, 0.02, 1)
+
+    async def test_short(self):
+        """So do those that are short, of which some go together."""
+        await self.survive(1000, 0.0, 20)

@@ -18,7 +18,6 @@ from asynqueue.clusterlink import LOST
 from asynqueue.messages import Status
 from tests.linked import StepErrand, StepWatch, answer, linked, settle
 
-NODES = ("A", "B")
 CALLS = 3
 
 
@@ -76,6 +75,8 @@ class Model:
         self.abandoned: set[tuple[str, int]] = set()
         self.begun = dict.fromkeys((errand.number for errand in errands), 0)
         self.late: list[int] = []
+        self.nodes = ["A", "B"]
+        self.deaths = 0
         self.isLost = False
         # What is on its way to the client, in order.
         self.events: list[tuple[str, Any]] = []
@@ -149,7 +150,7 @@ class Model:
         seldom: list[Any] = []
         for job in self.open():
             if job.node is None:
-                often += [(self.place, job, node) for node in NODES]
+                often += [(self.place, job, node) for node in self.nodes]
                 if job.given:
                     seldom.append((self.giveUp, job))
             elif job.running is not None:
@@ -158,7 +159,7 @@ class Model:
                     often.append((self.giveBack, job))
             elif not job.hasAsked:
                 often += [(self.start, job)] * 3
-                others = [node for node in NODES if node != job.node]
+                others = [node for node in self.nodes if node != job.node]
                 often += [(self.steal, job, node) for node in others]
             seldom.append((self.cancelThere, job))
         some = {job.node for job in self.open()} - {None}
@@ -224,7 +225,7 @@ class Model:
         job.agenda.clear()
 
     def kill(self, node):
-        """A node dies, and another takes its address, if it is asked soon."""
+        """A node dies, and another begins."""
         gone = [job for job in self.open() if job.node == node]
         message = {
             "action": "remove-worker",
@@ -236,7 +237,8 @@ class Model:
         for job in gone:
             job.leave()
             job.given = True
-        self.abandoned = {pair for pair in self.abandoned if pair[0] != node}
+        self.deaths += 1
+        self.nodes[self.nodes.index(node)] = f"{node[0]}{self.deaths}"
 
     def tell(self):
         """The next event reaches the client."""
