@@ -27,16 +27,32 @@ How many bundles there are for each thread at least, one that it makes and one t
 waits. Calls go together only if there are more of them than that.
 """
 
-FADING = 8
+WEIGHT = 1 / 8
 """
-By what part of the difference a shorter call brings down what is expected of the next.
-A longer one counts at once, and in full.
+How much the last call counts in what is expected of the next.
 """
 
 NAMES = 1000
 """
 Of how many names it is known how long their calls take: those that came last.
 """
+
+
+def expect(before: float | None, seconds: float) -> float:
+    """
+    @param before: How long a call was expected to take, C{None} if nothing was.
+    @param seconds: How long it took.
+    @return: How long the next is expected to take.
+    """
+    return seconds if before is None else before + WEIGHT * (seconds - before)
+
+
+def together(expected: float) -> int:
+    """
+    @return: How many calls may go together that are expected to take so many seconds
+        each. At least one does.
+    """
+    return max(1, int(LENGTH / max(expected, LEAST)))
 
 
 class Bundler:
@@ -56,8 +72,7 @@ class Bundler:
 
         @param name: That of its L{Errand<asynqueue.clusterheld.Errand>}.
         """
-        before = self._expected.pop(name, seconds)
-        self._expected[name] = max(seconds, before + (seconds - before) / FADING)
+        self._expected[name] = expect(self._expected.pop(name, None), seconds)
         if len(self._expected) > NAMES:
             del self._expected[next(iter(self._expected))]
 
@@ -106,5 +121,4 @@ class Bundler:
         expected = self._expected.get(errand.name)
         if held.asks or expected is None:
             return 1
-        byBytes = SHORT // max(len(errand.call), 1)
-        return min(int(LENGTH / max(expected, LEAST)), byBytes)
+        return min(together(expected), SHORT // max(len(errand.call), 1))

@@ -58,9 +58,7 @@ class ClusterErrand:
         self.name = _name(task)
         self.urgency = _urgency(task)
         self.runs = 1 + max(task.retries, 0)
-        # Else a node that is lost counts as one that began it, and its time begins
-        # with mine.
-        self.asks = self.runs == 1 or task.timeout is not None
+        self.asks = hasToAsk(task)
         self.isWanted = True
         self.sentAt = 0.0
         self._life = life
@@ -107,6 +105,15 @@ class ClusterErrand:
         It takes up no place any more.
         """
         self._life.released(self)
+
+
+def hasToAsk(task: Task) -> bool:
+    """
+    @return: C{True} if a node has to ask before it begins a task's call. If it has not,
+        a node that is lost counts as one that began it, and its time begins when it is
+        sent.
+    """
+    return task.retries <= 0 or task.timeout is not None
 
 
 def _urgency(task: Task) -> int:

@@ -9,8 +9,15 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from asynqueue.checks import checkInteger
+from asynqueue.clusterbundles import LENGTH, expect, together
+from asynqueue.clustererrand import hasToAsk
 from asynqueue.clusterheld import NodeInfo
 from asynqueue.offers import Offers
+
+MOST_TOGETHER = 16
+"""
+How many short calls are taken at most in the place of one.
+"""
 
 
 class ClusterFigures:
@@ -51,6 +58,8 @@ class ClusterFigures:
         self.callNodes: list[str] = []
         self.iQualified: list[Hashable] = list(series)
         self._perThread = 1 + prefetch
+        self._expected: float | None = None
+        self._together = 1
         self._offers = Offers(patience, self._withdrawn, reactor)
         self._shown: list[Hashable] = []
         self._added: list[Hashable] = []
@@ -60,12 +69,12 @@ class ClusterFigures:
     def prefetch(self) -> int:
         """
         How many tasks I take beside the first: one less than the cluster has threads,
-        times one more than the I{prefetch} that I was made with. A cluster without
-        nodes, which may grow when there is something to do, counts as one with a
-        thread.
+        times one more than the I{prefetch} that I was made with, times as many as go
+        together where calls are short. A cluster without nodes, which may grow when
+        there is something to do, counts as one with a thread.
         """
         threads = sum(node.threads for node in self.nodes)
-        return max(threads, 1) * self._perThread - 1
+        return max(threads, 1) * self._perThread * self._together - 1
 
     @property
     def offered(self) -> list[Hashable]:
@@ -113,6 +122,8 @@ class ClusterFigures:
         @param node: The address of that.
         """
         task.measured(here, there)
+        if node:
+            self._learn(LENGTH if hasToAsk(task) else there)
         if self.callStats:
             self.callTimes.append((here, there))
             self.callNodes.append(node)
@@ -125,6 +136,18 @@ class ClusterFigures:
         self.nodes = nodes
         self._offers.update(name for node in nodes for name in node.resources)
         if self._qualify() or self.prefetch != before:
+            self._tell()
+
+    def _learn(self, seconds: float) -> None:
+        """
+        A call has taken so long. If those of late were short, I take more, by powers of
+        two so that I need not tell so often; but nothing waits at the cluster, not even
+        what is short, for who wants nothing to.
+        """
+        self._expected = expect(self._expected, seconds)
+        most = min(together(self._expected), MOST_TOGETHER)
+        if self._perThread > 1 and not self._together <= most < 2 * self._together:
+            self._together = 1 << most.bit_length() - 1
             self._tell()
 
     def _withdrawn(self, series: str) -> None:

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from asynqueue.clusterbundles import Bundler
+from asynqueue.clusterfigures import MOST_TOGETHER
 from tests import calls
 from tests.deaths_case import DeathsCase, outcome, outcomes
 
@@ -69,6 +70,15 @@ class BundlesTests(DeathsCase):
         self.assertEqual(sorted(map(int, lines)), list(range(3 * MANY)))
         for n, text in enumerate(outcomes_):
             self.assertIn(f"{n}", text)
+
+    async def test_unasked(self):
+        """They do so in a queue that nothing was said of them to."""
+        await self.started(1)
+        queue = await self.queue()
+        for _ in range(5):
+            paths, ds = self.stood(queue)
+            self.assertEqual(await outcomes(ds), paths)
+        self.assertTrue(1 < self.largest <= MOST_TOGETHER)
 
     async def test_long(self):
         """One that takes long after all does not hold up those that came with it."""

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.clusterbundles import DEPTH, FADING, LEAST, LENGTH, NAMES, Bundler
+from asynqueue.clusterbundles import (
+    DEPTH,
+    LEAST,
+    LENGTH,
+    NAMES,
+    WEIGHT,
+    Bundler,
+    expect,
+    together,
+)
 from asynqueue.clusterheld import Held, NodeInfo
 from asynqueue.clusternode import SHORT
 from tests.linked import StepErrand
@@ -60,10 +69,10 @@ class BundlerTests(SynchronousTestCase):
         """Calls go together that are not expected to take too long."""
         most = round(LENGTH / LEAST)
         self.assertEqual(self.sizes(n=2 * most + 1), [most, most, 1])
-        self.bundler.learn("f", LENGTH / 4.5)
-        self.assertEqual(self.sizes(n=9), [4, 4, 1])
-        self.bundler.learn("f", LENGTH)
-        self.assertEqual(self.sizes(n=2), [1, 1])
+        self.bundler.learn("g", LENGTH / 4.5)
+        self.assertEqual(self.sizes(n=9, name="g"), [4, 4, 1])
+        self.bundler.learn("h", LENGTH)
+        self.assertEqual(self.sizes(n=2, name="h"), [1, 1])
 
     def test_size(self):
         """Their calls are not too long, either."""
@@ -101,16 +110,24 @@ class BundlerTests(SynchronousTestCase):
         self.assertEqual(self.bundles(*line), expected)
 
     def test_learn(self):
-        """What takes longer counts at once, what takes less by and by."""
-        self.bundler.learn("f", LENGTH)
+        """What is expected follows what the last calls took."""
+        self.bundler.learn("f", LENGTH / WEIGHT)
         self.assertEqual(max(self.sizes()), 1)
-        for _ in range(FADING - 2):
+        for _ in range(20):
             self.bundler.learn("f", 0.0)
-        self.assertGreater(max(self.sizes()), 1)
-        self.assertLess(max(self.sizes()), 5)
-        for _ in range(10 * FADING):
+        self.assertTrue(1 < max(self.sizes()) < LENGTH / LEAST)
+        for _ in range(20):
             self.bundler.learn("f", 0.0)
         self.assertEqual(max(self.sizes()), round(LENGTH / LEAST))
+
+    @given(st.floats(0, 100), st.floats(0, 100))
+    def test_expect(self, before, seconds):
+        """That is between what was expected and what it took; at first it is that."""
+        expected = expect(before, seconds)
+        low, high = sorted((before, seconds))
+        self.assertTrue(low <= expected * (1 + 1e-9) and expected <= high * (1 + 1e-9))
+        self.assertEqual(expect(None, seconds), seconds)
+        self.assertGreaterEqual(together(seconds), 1)
 
     def test_names(self):
         """Those that did not come for long are forgotten."""

@@ -2,10 +2,13 @@
 Tests of L{asynqueue.clusterfigures} and L{asynqueue.offers}.
 """
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from asynqueue.clusterfigures import ClusterFigures
+from asynqueue.clusterbundles import LENGTH
+from asynqueue.clusterfigures import MOST_TOGETHER, ClusterFigures
 from asynqueue.clusterheld import NodeInfo
 from asynqueue.offers import Offers, aboutOffers
 from tests import calls
@@ -98,6 +101,57 @@ class FiguresTests(SynchronousTestCase):
         self.assertEqual(self.told, 1)
         self.figures.nodesChanged([node()])
         self.assertEqual(self.told, 2)
+
+    def take(self, seconds, n=1, retries=1):
+        """
+        Has calls be over that took so long.
+        """
+        for _ in range(n):
+            task = makeTask(calls.echo)
+            task.retries = retries
+            self.figures.record(task, seconds, seconds, "tcp://A")
+
+    def test_short(self):
+        """More are taken if the calls of late were short, and fewer if one is long."""
+        for seconds, expected in ((0.0, MOST_TOGETHER), (1.0, 1)):
+            self.take(seconds)
+            self.assertEqual(self.figures.prefetch, 2 * expected - 1)
+        self.assertEqual(self.told, 2)
+        self.take(LENGTH / 5, 100)
+        self.assertEqual(self.figures.prefetch, 7)
+        self.assertEqual(self.told, 4)
+        self.figures.nodesChanged([node(threads=3)])
+        self.assertEqual(self.figures.prefetch, 23)
+
+    def test_shortAlone(self):
+        """But not if those go alone, nor if nothing is to wait at the cluster."""
+        self.take(0.0, 100, retries=0)
+        self.assertEqual((self.figures.prefetch, self.told), (1, 0))
+        self.figures = self.make([], 0)
+        self.take(0.0, 100)
+        self.assertEqual(self.figures.prefetch, 0)
+
+    def test_lost(self):
+        """A call that no node has made to its end tells nothing."""
+        self.figures.record(makeTask(calls.echo), 2.0, 0.0)
+        self.assertEqual((self.figures.prefetch, self.told), (1, 0))
+
+    @given(st.lists(st.floats(0, 0.1)))
+    def test_room(self, times):
+        """Whatever they take, not fewer are taken than without, nor without bound."""
+        figures = self.make([], 1)
+        told: list[int] = []
+        figures.setListener(lambda: told.append(figures.prefetch))
+        for seconds in times:
+            before = figures.prefetch
+            task = makeTask(calls.echo)
+            task.retries = 1
+            figures.record(task, seconds, seconds, "tcp://A")
+            self.assertTrue(1 <= figures.prefetch < 2 * MOST_TOGETHER)
+            self.assertEqual(
+                told, [] if figures.prefetch == before else [figures.prefetch]
+            )
+            told.clear()
 
     def test_series(self):
         """It is qualified for what is on offer, beside its own, for a while after."""
