@@ -98,6 +98,7 @@ imports only from those listed below it:
   - C{clusternodes}: requests to the nodes
   - C{clusterclerk}: what a scheduler does for a client
   - C{clusternode}: what a node does for one
+  - C{clusterturn}: a bundle of calls while a thread there makes them
   - C{clusterupdate}: an update there, and what it came to
   - C{memoryworker}: C{MemoryWorker}: a worker that does as a test says
   - C{memoryside}: where it makes calls

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from distributed import Scheduler, SchedulerPlugin
 
 from asynqueue.clusternode import ANSWER, GIVEN, Settings
+from asynqueue.clusterturn import Told
 
 WITHDRAWN = "asynqueue-withdrawn"
 """
@@ -102,11 +103,11 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
         finally:
             del self._claims[serial, node]
 
-    def answered(self, serial: int, number: int, answer: list[bytes] | None) -> None:
+    def answered(self, serial: int, answers: list[Told]) -> None:
         """
-        Sends on what a node tells of a call.
+        Sends on what a node tells of some calls of a bundle.
         """
-        self._tell("answer", serial, number, answer)
+        self._tell("answers", serial, answers)
 
     def _tell(self, *event: Any) -> None:
         message = {"op": "event", "topic": self.name, "event": (time(), event)}
@@ -198,18 +199,13 @@ class Clerk(SchedulerPlugin):  # type: ignore[misc]
 
 
 def _answered(
-    scheduler: Scheduler,
-    name: str,
-    serial: int,
-    number: int,
-    answer: list[bytes] | None,
-    worker: str,
+    scheduler: Scheduler, name: str, serial: int, answers: list[Told], worker: str
 ) -> None:
     """
-    A node tells of a call of a client that may be gone.
+    A node tells of calls of a client that may be gone.
 
     @param name: What the client's plugins are called.
     """
     clerk = scheduler.plugins.get(name)
     if clerk is not None:
-        clerk.answered(serial, number, answer)
+        clerk.answered(serial, answers)

@@ -29,9 +29,10 @@ from asynqueue.background import Background
 from asynqueue.clusterbundles import Bundler
 from asynqueue.clusterclerk import WITHDRAWN, Clerk, Key, isKey
 from asynqueue.clusterheld import Bundle, Errand, Held, Listener, NodeInfo
-from asynqueue.clusternode import STUCK, NodePlugin, Settings
+from asynqueue.clusternode import NodePlugin, Settings
 from asynqueue.clusternodes import Nodes
 from asynqueue.clustersubmit import Submitter
+from asynqueue.clusterturn import STUCK
 from asynqueue.clusterwatch import PATIENCE, Watch
 from asynqueue.messages import Status, unpack
 
@@ -287,12 +288,13 @@ class Link:
         """
         My clerk tells something.
         """
-        _, (what, serial, *more) = event
+        _, (what, serial, more) = event
         bundle = self._bundles.get(serial)
         if what == "claim":
-            self._claimed(bundle, serial, *more)
+            self._claimed(bundle, serial, more)
         elif bundle is not None:
-            self._answered(bundle, *more)
+            for number, answer in more:
+                self._answered(bundle, number, answer)
 
     def _claimed(self, bundle: Bundle | None, serial: int, node: str) -> None:
         """

@@ -10,14 +10,14 @@ A node imports me, the far side of a pipe, and dask. No Twisted.
 
 import asyncio
 import pickle
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from distributed import Worker, WorkerPlugin, get_worker
 from distributed.utils import sync
 
+from asynqueue.clusterturn import Told, Turn
 from asynqueue.clusterupdate import Update
 from asynqueue.interrupts import Abandoned, Interrupts
 from asynqueue.messages import Answer, Status, pack, raised
@@ -78,12 +78,6 @@ SHORT = 1 << 16
 Up to how many bytes an answer is sent, by way of the scheduler, with the word that the
 call is over. One that is longer is fetched. Calls that go together have no more than
 that, either.
-"""
-
-STUCK = 0.1
-"""
-After how many seconds the calls of a bundle that have not begun are given back, in
-seconds: ten times what it was expected to take.
 """
 
 
@@ -167,21 +161,19 @@ class Node:
         granted = numbers
         if asks or self._wasGiven():
             granted = self._ask(serial)
-        agenda = deque(zip(numbers, calls, strict=True))
-        loop = self._worker.loop
-        if len(numbers) > 1:
-            loop.add_callback(loop.call_later, STUCK, self._giveBack, serial, agenda)
+        address = self._worker.address.encode()
         long = []
-        # The loop's thread may take the rest away.
-        with suppress(IndexError):
-            while True:
-                number, call = agenda.popleft()
-                packet = self._answer(number, call, number in granted)
-                answer = [self._worker.address.encode(), *packet]
-                if sum(map(len, answer)) > SHORT:
-                    long.append((number, answer))
-                else:
-                    loop.add_callback(self._tell, serial, number, answer)
+        turn = Turn(
+            self._worker.loop,
+            zip(numbers, calls, strict=True),
+            partial(self._tell, serial),
+        )
+        for number, call in turn:
+            answer = [address, *self._answer(number, call, number in granted)]
+            if sum(map(len, answer)) > SHORT:
+                long.append((number, answer))
+            else:
+                turn.answer(number, answer)
         return long
 
     async def update(self, number: int, call: bytes, isLasting: bool) -> list[bytes]:
@@ -250,25 +242,14 @@ class Node:
         _, answer = self._universe.answer(pickle.loads(call))
         return parts(answer or [])
 
-    def _giveBack(self, serial: int, agenda: "deque[tuple[int, bytes]]") -> None:
+    def _tell(self, serial: int, answers: list[Told]) -> None:
         """
-        Gives back those calls of a bundle that have not begun.
-        """
-        with suppress(IndexError):
-            while True:
-                number, _ = agenda.popleft()
-                self._tell(serial, number, None)
+        Tells what has become of some calls of a bundle.
 
-    def _tell(self, serial: int, number: int, answer: list[bytes] | None) -> None:
+        @param answers: Answers as in what the function L{perform} returns.
         """
-        Tells what has become of a call of a bundle.
-
-        @param answer: As what the function L{perform} returns; C{None} if it has not
-            begun here, and never will.
-        """
-        name = self._settings.name
-        message = {"op": ANSWER, "name": name, "serial": serial, "number": number}
-        self._worker.batched_send({**message, "answer": answer})
+        message = {"op": ANSWER, "name": self._settings.name, "serial": serial}
+        self._worker.batched_send({**message, "answers": answers})
 
     def _wasGiven(self) -> bool:
         """

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from asynqueue.reactors import theReactor
 from tests.certificates import Files
 from tests.hatched import Hatched, environment
+from tests.nannies import READY
 from tests.started import Program, ProgramError
 from tests.support import BOUND
 
@@ -142,19 +143,23 @@ class Cluster:
         @param nanny: C{True} to have it started anew whenever it dies.
         @param host: The IP address at which it listens, C{None} for the cluster's.
         @param prefix: The words of a command that runs another one elsewhere.
-        @return: A Deferred that fires with it, when the scheduler has registered it.
+        @return: A Deferred that fires with it, when the scheduler has registered it,
+            and its nanny knows that.
         """
         node = Node(name or self._named("node"), self._directory, self._reactor)
         args = [self.address, "--name", node.name, "--nthreads", str(nthreads)]
         args += ["--nanny" if nanny else "--no-nanny", "--memory-limit", "0"]
         args += ["--death-timeout", str(BOUND)]
         args += ["--local-directory", str(self._directory)]
+        if nanny:
+            args += ["--preload-nanny", "tests.nannies"]
         if resources:
             pairs = (f"{what}={amount}" for what, amount in resources.items())
             args += ["--resources", ",".join(pairs)]
         self.nodes.append(node)
         self._spawn(node, "worker", host or self._host, args, prefix)
-        return node.saw(REGISTERED).addCallback(lambda _: node)
+        up = node.saw(READY if nanny else REGISTERED)
+        return up.addCallback(lambda _: node)
 
     def killScheduler(self, number: int = signal.SIGKILL) -> "Deferred[Any]":
         """

@@ -364,7 +364,7 @@ class LinkCase(SynchronousTestCase):
         """
         number = errand.number
         told = answer(number, node, *status)
-        await self.tell("answer", self.sent(errand).serial, number, told)
+        await self.tell("answers", self.sent(errand).serial, [(number, told)])
 
     async def fetch(self, errand, node, *status):
         """

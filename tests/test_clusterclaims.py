@@ -116,11 +116,11 @@ class ClaimTests(SynchronousTestCase):
 
         async def test():
             answered = self.scheduler.stream_handlers[ANSWER]
-            told = {"name": SETTINGS.name, "serial": 3, "number": 7}
-            told["answer"] = [b"A", b"it"]
+            answers = [(7, [b"A", b"it"]), (8, None)]
+            told = {"name": SETTINGS.name, "serial": 3, "answers": answers}
             self.scheduler.plugins[SETTINGS.name] = self.clerk
             answered(**told, worker="A")
-            self.assertEqual(self.events, [("answer", 3, 7, [b"A", b"it"])])
+            self.assertEqual(self.events, [("answers", 3, answers)])
             await self.clerk.leave()
             self.scheduler.stream_handlers[ANSWER](**told, worker="A")
             self.assertEqual(len(self.events), 1)

@@ -199,7 +199,7 @@ class DeathTests(LinkCase):
             await self.tell("claim", serial, "B")
             self.assertEqual(self.client.asked[-1], ("grant", serial, "B", []))
             refused = answer(1, "B", Status.DISCONNECTED)
-            await self.tell("answer", serial, 1, refused)
+            await self.tell("answers", serial, [(1, refused)])
             self.assertEqual(len(self.client.sent), 2)
             await self.answer(errand, "C")
             self.assertEqual(errand.ends, [("answered", "C")])

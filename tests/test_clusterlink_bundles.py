@@ -66,8 +66,7 @@ class BundleTests(LinkCase):
             errands = self.three()
             sent = await self.bundle(*errands)
             one, two, three = errands
-            for number in (2, 3):
-                await self.tell("answer", sent.serial, number, None)
+            await self.tell("answers", sent.serial, [(2, None), (3, None)])
             self.assertEqual(self.sent(one), sent)
             for errand in (two, three):
                 again = self.sent(errand)
@@ -111,7 +110,7 @@ class BundleTests(LinkCase):
             sent = await self.bundle(*errands)
             await self.die("A", errands[0])
             for told in (None, answer(1, "A", Status.DISCONNECTED), answer(1, "A")):
-                await self.tell("answer", sent.serial, 1, told)
+                await self.tell("answers", sent.serial, [(1, told)])
             self.assertEqual(len(self.client.sent), 4)
             self.assertEqual(errands[0].told, [])
 

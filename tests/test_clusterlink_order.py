@@ -136,7 +136,7 @@ class Model:
         self.events.append(("over", (job, None)))
 
     def tellOf(self, job, number, told):
-        event = ("answer", job.sent.serial, number, told)
+        event = ("answers", job.sent.serial, [(number, told)])
         self.events.append(("asynqueue", event))
 
     # --- What happens.

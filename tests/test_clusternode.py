@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from asynqueue import clusternode
@@ -17,7 +16,6 @@ from asynqueue.clusternode import (
     ANSWER,
     GIVEN,
     SHORT,
-    STUCK,
     NodePlugin,
     Refused,
     Settings,
@@ -43,11 +41,8 @@ def packed(f, *args):
 
 def opened(answer):
     """
-    @return: The status and the contents of what a node tells of a call, twice C{None}
-        if it gives it back.
+    @return: The status and the contents of what a node tells of a call.
     """
-    if answer is None:
-        return None, None
     node, *packet = answer
     envelope, load = unpack(packet)
     if node != b"tcp://A":
@@ -58,9 +53,8 @@ def opened(answer):
 class NodeTests(SynchronousTestCase):
     def setUp(self):
         self.sent: list[dict[str, Any]] = []
-        self.clock: Any = Clock()
         loop = SimpleNamespace(
-            add_callback=lambda f, *args: f(*args), call_later=self.clock.callLater
+            add_callback=lambda f, *args: f(*args), call_later=lambda *args: None
         )
         self.dask: Any = SimpleNamespace(
             address="tcp://A",
@@ -94,11 +88,10 @@ class NodeTests(SynchronousTestCase):
         """
         told = []
         for message in self.sent:
-            packet = message.pop("answer")
-            number = message.pop("number")
+            answers = message.pop("answers")
             expected = {"op": ANSWER, "name": SETTINGS.name, "serial": SERIAL}
             self.assertEqual(message, expected)
-            told.append((number, *opened(packet)))
+            told += [(number, *opened(answer)) for number, answer in answers]
         self.sent.clear()
         return told
 
@@ -181,29 +174,6 @@ class NodeTests(SynchronousTestCase):
         expected = [(1, Status.RESULT), (2, Status.ERROR), (3, refused), (4, refused)]
         self.assertEqual(statuses, expected)
         self.assertEqual(notes(), ["a"])
-
-    def test_giveBack(self):
-        """What has not begun in time is given back, and not made."""
-        path, notes = self.notes()
-
-        def send(message):
-            self.sent.append(message)
-            self.clock.advance(STUCK)
-
-        self.dask.batched_send = send
-        packets = [packed(calls.note, path, x) for x in "abc"]
-        self.assertEqual(self.node.perform(SERIAL, [1, 2, 3], packets, False), [])
-        back = [(2, None, None), (3, None, None)]
-        self.assertEqual(self.told(), [(1, Status.RESULT, "a"), *back])
-        self.assertEqual(notes(), ["a"])
-
-    def test_inTime(self):
-        """What was made in time is not given back later."""
-        packets = [packed(calls.echo, x) for x in "ab"]
-        self.node.perform(SERIAL, [1, 2], packets, False)
-        self.assertEqual(len(self.told()), 2)
-        self.clock.advance(STUCK)
-        self.assertEqual(self.told(), [])
 
     def test_notPrepared(self):
         """A node that is not prepared for the client says so."""
