@@ -36,7 +36,7 @@ class Key(NamedTuple):
     What a bundle of calls is called by dask, as a plain tuple.
 
     @ivar name: What people see, which no other has.
-    @ivar urgency: The priority, which no other of the client has.
+    @ivar urgency: The priority, which no other has that the client waits for.
     @ivar token: The client's token.
     @ivar serial: How many the client has submitted, with this one.
     """

@@ -123,6 +123,7 @@ class Held:
     """
     I am an errand that is with the cluster.
 
+    @ivar place: What place it took when it first came into the line, 0 before that.
     @ivar asks: C{True} if its node has to ask before it begins.
     @ivar nodes: The nodes that are gone and have begun it, or may have.
     @ivar begunOn: The node that has begun it, as far as that is known.
@@ -133,6 +134,7 @@ class Held:
 
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
+        self.place = 0
         self.asks = errand.asks
         self.nodes: list[str] = []
         self.begunOn: str | None = None

@@ -19,9 +19,8 @@ from asynqueue.clusternode import Settings, perform
 
 LATER = 1e-9
 """
-By how much a bundle is less urgent than the one before it, where an integer is the
-least difference that their makers can want. Of equals, a node would make the latest
-first.
+By how much a call is less urgent than the one before it, where an integer is the least
+difference that their makers can want. Of equals, a node would make the latest first.
 """
 
 TOGETHER = 0.005
@@ -77,13 +76,16 @@ class Submitter:
         self._submitted = submitted
         self._failed = failed
         self._serials = itertools.count(1)
+        self._places = itertools.count(1)
         self._lastFlush = 0.0
         self._kept: list[Future] = []
 
     def put(self, held: Held) -> None:
         """
-        Has a call submitted soon.
+        Has a call submitted soon. One that was before keeps its place among its equals.
         """
+        if not held.place:
+            held.place = next(self._places)
         if not self.line:
             loop = asyncio.get_running_loop()
             loop.call_at(max(loop.time(), self._lastFlush + TOGETHER), self._flush)
@@ -127,7 +129,7 @@ class Submitter:
         serial = next(self._serials)
         # By a name of its own for each: dask holds back those that share one.
         name = f"{first.name}-{serial}-{token}"
-        urgency = first.urgency - serial * LATER
+        urgency = first.urgency - calls[0].place * LATER
         return Bundle(serial, tuple(Key(name, urgency, token, serial)), calls)
 
     def _submit(self, resource: str | None, bundles: list[Bundle]) -> list[Future]:

@@ -81,6 +81,23 @@ class BundleTests(LinkCase):
 
         self.run_(test)
 
+    def test_place(self):
+        """What is sent anew is as urgent as before, ahead of those that came later."""
+
+        async def test():
+            errands = self.three()
+            sent = await self.bundle(*errands)
+            later = StepErrand(4, runs=2)
+            await self.submit(later)
+            await self.tell("answers", sent.serial, [(3, None), (2, None)])
+            urgency = {
+                tuple(each.numbers): key[1] for key, each in self.client.sent.items()
+            }
+            line = sorted(urgency, key=urgency.__getitem__, reverse=True)
+            self.assertEqual(line, [(1, 2, 3), (2,), (3,), (4,)])
+
+        self.run_(test)
+
     def test_nodeGone(self):
         """When its node is gone, each that is not over goes on by itself, and asks."""
 
