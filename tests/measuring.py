@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import hearInterrupts
 from tests.test_program import BOUND, TOP, left
 
 
@@ -47,8 +48,7 @@ class MeasuringTestCase(SynchronousTestCase):
         """
         process: Any = subprocess.Popen(
             self.command(text),
-            # Whoever runs the tests in the background ignores Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=hearInterrupts,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=TOP,

@@ -7,6 +7,7 @@ when a test is over.
 import gc
 import io
 import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -35,6 +36,14 @@ BOUND = 30.0
 How long anything may take at most, in seconds: far more than it does, so that what
 is told is that it hangs, not that the machine is slow.
 """
+
+
+def hearInterrupts():
+    """
+    Has a program that is started after this be interrupted by SIGINT, which is ignored
+    by all that a script's shell runs in the background, as these tests may be.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class SteppedReactor(Clock):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support import BOUND
+from tests.support import BOUND, hearInterrupts
 from tests.test_endings import waitUntilGone
 
 HERE = Path(__file__).parent
@@ -36,6 +36,7 @@ def run(what, how):
     return subprocess.run(
         [sys.executable, str(HERE / "cluster_ending.py"), what, how],
         env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        preexec_fn=hearInterrupts,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         start_new_session=True,

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import hearInterrupts
+
 HERE = Path(__file__).parent
 METHODS = ("forkserver", "spawn", "fork")
 BOUND = 30
@@ -29,6 +31,7 @@ def run(*args):
     done = subprocess.run(
         [sys.executable, str(HERE / "ending.py"), *args],
         env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        preexec_fn=hearInterrupts,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

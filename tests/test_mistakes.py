@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support import BOUND
+from tests.support import BOUND, hearInterrupts
 
 TOP = Path(__file__).parent.parent
 
@@ -56,6 +56,7 @@ def run(program, directory):
     done = subprocess.run(
         [sys.executable, str(path)],
         env=environment,
+        preexec_fn=hearInterrupts,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
