@@ -76,8 +76,8 @@ one may be gone when an answer comes.
 SHORT = 1 << 16
 """
 Up to how many bytes an answer is sent, by way of the scheduler, with the word that the
-call is over. One that is longer is fetched. Calls that go together have no more than
-that, either.
+call is over. One that is longer is fetched. Of calls that go together, none is longer
+than its part of that.
 """
 
 
@@ -168,12 +168,15 @@ class Node:
             zip(numbers, calls, strict=True),
             partial(self._tell, serial),
         )
-        for number, call in turn:
-            answer = [address, *self._answer(number, call, number in granted)]
-            if sum(map(len, answer)) > SHORT:
-                long.append((number, answer))
-            else:
-                turn.answer(number, answer)
+        try:
+            for number, call in turn:
+                answer = [address, *self._answer(number, call, number in granted)]
+                if sum(map(len, answer)) > SHORT:
+                    long.append((number, answer))
+                else:
+                    turn.answer(number, answer)
+        finally:
+            turn.end()
         return long
 
     async def update(self, number: int, call: bytes, isLasting: bool) -> list[bytes]:

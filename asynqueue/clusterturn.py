@@ -61,6 +61,11 @@ class Turn:
         with suppress(IndexError):
             while True:
                 yield self._agenda.popleft()
+
+    def end(self) -> None:
+        """
+        Sends what is left to be sent, however the thread has come to its end.
+        """
         self._isOver = True
         self._loop.add_callback(self._send)
 

@@ -175,6 +175,14 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(statuses, expected)
         self.assertEqual(notes(), ["a"])
 
+    def test_broken(self):
+        """If a node itself fails, the answers of what was made before are sent."""
+        packets = [packed(calls.echo, "a"), b"no call", packed(calls.echo, "c")]
+        self.assertRaises(
+            pickle.UnpicklingError, self.node.perform, SERIAL, [1, 2, 3], packets, False
+        )
+        self.assertEqual(self.told(), [(1, Status.RESULT, "a")])
+
     def test_notPrepared(self):
         """A node that is not prepared for the client says so."""
         self.patch(clusternode, "get_worker", lambda: self.dask)

@@ -45,6 +45,7 @@ class TurnTests(SynchronousTestCase):
         for number, _ in self.turn:
             self.assertEqual(self.clock.getDelayedCalls(), [])
             self.turn.answer(number, ANSWER)
+        self.turn.end()
         self.assertEqual(self.told, [[(0, ANSWER)]])
 
     def test_together(self):
@@ -53,6 +54,7 @@ class TurnTests(SynchronousTestCase):
         for number, call in self.turn:
             self.assertEqual(call, b"call")
             self.turn.answer(number, ANSWER)
+        self.turn.end()
         self.assertEqual(self.told, [[(number, ANSWER) for number in range(3)]])
         self.step(STUCK)
         self.assertEqual((len(self.told), self.clock.getDelayedCalls()), (1, []))
@@ -84,6 +86,7 @@ class TurnTests(SynchronousTestCase):
         self.step(STUCK)
         self.turn.answer(1, ANSWER)
         self.assertEqual(list(calls), [])
+        self.turn.end()
         self.assertEqual(self.told[2:], [[(1, ANSWER)]])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -92,6 +95,7 @@ class TurnTests(SynchronousTestCase):
         self.begin(3)
         for _ in self.turn:
             self.step(LOOK)
+        self.turn.end()
         self.assertEqual(self.told, [])
 
     @given(st.integers(0, 5), st.lists(st.integers(0, 30)))
@@ -106,6 +110,7 @@ class TurnTests(SynchronousTestCase):
             made.append(number)
             self.step(LOOK * (looks.pop() if looks else 0))
             self.turn.answer(number, ANSWER)
+        self.turn.end()
         told = list(chain(*self.told))
         self.assertEqual(sorted(number for number, _ in told), list(range(n)))
         self.assertEqual([number for number, answer in told if answer], made)
